@@ -1,0 +1,269 @@
+//! Everything that can change the platform: commands, observations, time.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::discovery::DiscoveryServiceSpec;
+use crate::id::{Generation, TaskId};
+use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetAddress, TargetGroupSpec};
+use crate::network::SubnetSpec;
+use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
+use crate::target_health::TargetHealth;
+use crate::task_definition::TaskDefinition;
+use crate::time::Time;
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// What users want; all of them take effect or none.
+    Commands(Vec<Command>),
+    /// What the world reports.
+    Observed(Observation),
+    /// Time went by; due timers fire (they also fire on every other input).
+    Tick,
+}
+
+/// What a user wants. `Put` creates, or replaces when different, or does nothing when equal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// A cluster by name.
+    PutCluster {
+        /// Cluster name.
+        name: String,
+    },
+    /// A subnet; its zone and range cannot change while tasks hold addresses from it.
+    PutSubnet(SubnetSpec),
+    /// Registers a revision unless the newest active one of the family is equal.
+    PutTaskDefinition(Box<TaskDefinition>),
+    /// ECS-TD-8.
+    DeregisterTaskDefinition {
+        /// Family name.
+        family: String,
+        /// Revision number.
+        revision: u32,
+    },
+    /// A load balancer by name.
+    PutLoadBalancer(LoadBalancerSpec),
+    /// A target group by name.
+    PutTargetGroup(TargetGroupSpec),
+    /// A listener by load balancer and port, with all its rules.
+    PutListener(ListenerSpec),
+    /// A discovery service by DNS name.
+    PutDiscoveryService(DiscoveryServiceSpec),
+    /// Removes a load balancer with its listeners.
+    DeleteLoadBalancer {
+        /// Load balancer name.
+        name: String,
+    },
+    /// Removes a target group that no rule uses (ALB-TG-11).
+    DeleteTargetGroup {
+        /// Target group name.
+        name: String,
+    },
+    /// Creates the service, or updates it; whether that starts a deployment says ECS-DEP-10.
+    PutService(Box<ServiceSpec>),
+    /// A new deployment of the service: another definition, or the same one by force.
+    Deploy {
+        /// Which service.
+        service: ServiceName,
+        /// What to run from now on; `None` keeps the definition.
+        task_definition: Option<TaskDefinitionRef>,
+        /// Deploy even if nothing differs.
+        force: bool,
+    },
+    /// A new revision made from the service's current one with these changes, then deployed.
+    DeployChanges {
+        /// Which service.
+        service: ServiceName,
+        /// Image for the first essential container.
+        image: Option<String>,
+        /// Variables to set in every container.
+        environment: BTreeMap<String, String>,
+    },
+    /// Back to a revision, or to the one before the current when `None`.
+    Rollback {
+        /// Which service.
+        service: ServiceName,
+        /// Revision of the service's family.
+        revision: Option<u32>,
+    },
+    /// UpdateService with a desired count only; starts no deployment.
+    Scale {
+        /// Which service.
+        service: ServiceName,
+        /// New desired count.
+        desired_count: u32,
+    },
+    /// Scales to 0 and drains; `force` skips the check of ECS-SVC-2.
+    DeleteService {
+        /// Which service.
+        service: ServiceName,
+        /// Also while it has tasks.
+        force: bool,
+    },
+    /// StopTask (ECS-STOP-2).
+    StopTask {
+        /// Which task.
+        task: TaskId,
+        /// Shown as stoppedReason.
+        reason: Option<String>,
+    },
+    /// Task scale-in protection until that time; `None` ends it (ECS-PROT-1).
+    ProtectTask {
+        /// Which task.
+        task: TaskId,
+        /// End of protection.
+        until: Option<Time>,
+    },
+    /// A fault to rehearse: reclaim Spot tasks with the two-minute notice (ECS-CP-4).
+    InterruptSpot {
+        /// Only this service's tasks; `None` reclaims from all.
+        service: Option<ServiceName>,
+        /// At most so many tasks; `None` reclaims all.
+        count: Option<u32>,
+    },
+    /// A fault to rehearse: whether Spot capacity is to be had (ECS-CP-3).
+    SetSpotCapacity {
+        /// Whether new Spot tasks can be placed.
+        available: bool,
+    },
+    /// A fault to rehearse: every task of the zone is killed, nothing is placed there.
+    LoseZone {
+        /// Zone name.
+        zone: String,
+    },
+    /// The zone is back.
+    RestoreZone {
+        /// Zone name.
+        zone: String,
+    },
+}
+
+/// What the world reports. Reports may repeat and may come late; both are harmless.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Observation {
+    /// The task's network interface exists (ends PROVISIONING).
+    NetworkAttached {
+        /// Which task.
+        task: TaskId,
+    },
+    /// Every image of the task is at hand.
+    ImagesPulled {
+        /// Which task.
+        task: TaskId,
+    },
+    /// The task cannot be made (network, image, secret). Becomes its stoppedReason.
+    TaskFailed {
+        /// Which task.
+        task: TaskId,
+        /// E.g. `CannotPullContainerError: ...` (ECS-STOP-8).
+        reason: String,
+    },
+    /// The container's process runs.
+    ContainerStarted {
+        /// Which task.
+        task: TaskId,
+        /// Which container.
+        container: String,
+    },
+    /// The container's process could not be started.
+    ContainerFailed {
+        /// Which task.
+        task: TaskId,
+        /// Which container.
+        container: String,
+        /// E.g. `CannotStartContainerError: ...`.
+        reason: String,
+    },
+    /// The container's process has ended.
+    ContainerExited {
+        /// Which task.
+        task: TaskId,
+        /// Which container.
+        container: String,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// The container's health check changed its verdict (ECS-TD-15).
+    ContainerHealth {
+        /// Which task.
+        task: TaskId,
+        /// Which container.
+        container: String,
+        /// The new verdict.
+        health: ContainerHealth,
+    },
+    /// Nothing of the task is left on the machine.
+    TaskReleased {
+        /// Which task.
+        task: TaskId,
+    },
+    /// Edge and DNS use this generation; no request is routed by an older one any more.
+    DataPlaneApplied {
+        /// Newest generation in use.
+        generation: Generation,
+    },
+    /// A target changed its health.
+    TargetHealthChanged {
+        /// Target group name.
+        target_group: String,
+        /// Which target.
+        target: TargetAddress,
+        /// State with reason.
+        health: TargetHealth,
+    },
+    /// A draining target has no request in flight and no connection (ALB-TG-10).
+    TargetIdle {
+        /// Target group name.
+        target_group: String,
+        /// Which target.
+        target: TargetAddress,
+    },
+    /// The listener accepts on this port of the machine, or cannot.
+    ListenerBound {
+        /// Load balancer name.
+        load_balancer: String,
+        /// Listener port.
+        port: u16,
+        /// Port on this machine, or why not.
+        result: Result<u16, String>,
+    },
+}
+
+/// How a container ended. What was not seen is not guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// A signal ended it; shown as exit code 128 + n (ECS-TASK-8).
+    Signal(i32),
+    /// The kernel killed it for memory (ECS-STOP-7).
+    OutOfMemory,
+    /// Nobody was there to see the exit code.
+    Unknown,
+}
+
+impl Exit {
+    /// The exit code ECS would show; `None` when unknown.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Exit::Code(code) => Some(code),
+            Exit::Signal(signal) => Some(128 + signal),
+            Exit::OutOfMemory => Some(137),
+            Exit::Unknown => None,
+        }
+    }
+}
+
+/// ECS-TD-15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ContainerHealth {
+    /// No check, or still evaluating.
+    Unknown,
+    /// The check passes.
+    Healthy,
+    /// The check failed `retries` times in a row.
+    Unhealthy,
+}

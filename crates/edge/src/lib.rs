@@ -1,0 +1,3 @@
+//! The load balancer data plane.
+
+pub mod control;

@@ -1,0 +1,3 @@
+//! Composition: inputs in, effects out, one clock.
+
+pub mod api;
