@@ -29,10 +29,11 @@ pub struct InvalidTaskId(String);
 impl FromStr for TaskId {
     type Err = InvalidTaskId;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            if let Ok(id) = u128::from_str_radix(text, 16) {
-                return Ok(TaskId(id));
-            }
+        if text.len() == 32
+            && text.bytes().all(|b| b.is_ascii_hexdigit())
+            && let Ok(id) = u128::from_str_radix(text, 16)
+        {
+            return Ok(TaskId(id));
         }
         Err(InvalidTaskId(text.to_owned()))
     }

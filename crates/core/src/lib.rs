@@ -1,13 +1,44 @@
-//! The platform as a value.
+//! The platform as a value: clusters, services, deployments, tasks, target groups, names.
+//!
+//! [`Platform::step`] takes one [`input::Input`] at one instant and answers with [`effect::Effect`]s.
+//! Nothing here does I/O, reads a clock or starts a thread: time, ids and randomness are arguments
+//! or part of the state. The same seed and inputs therefore give the same platform, byte for byte,
+//! which is what recovery (snapshot + replay) and the simulator rest on.
+//!
+//! Where to look:
+//! - what a service does next: [`rolling`] (pure), carried out by `service_scheduler`
+//! - what a task does next: `task_lifecycle`
+//! - when a deployment fails: [`circuit_breaker`]; when starts slow down: [`throttle`]
+//! - where a task goes: [`capacity`], [`zone_rebalance`]
+//! - what the edge and DNS are told: [`data_plane`]
+//! - what users can ask for: [`input::Command`], carried out by `commands`
 
+pub mod capacity;
+pub mod circuit_breaker;
+mod commands;
+pub mod container_health;
+pub mod data_plane;
+pub mod deployment;
 pub mod discovery;
 pub mod effect;
 pub mod event;
+mod faults;
 pub mod id;
 pub mod input;
 pub mod load_balancer;
 pub mod network;
+pub mod platform;
+pub mod rng;
+pub mod rolling;
 pub mod service;
+mod service_scheduler;
 pub mod target_health;
+pub mod task;
 pub mod task_definition;
+mod task_lifecycle;
+pub mod throttle;
 pub mod time;
+mod turn;
+pub mod zone_rebalance;
+
+pub use platform::{Identity, Outcome, Platform, Rejection};

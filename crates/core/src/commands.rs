@@ -1,0 +1,637 @@
+//! What users ask for: every command checks first and changes afterwards.
+
+use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::data_plane::{ListenerState, Name, TargetGroup};
+use crate::deployment::Revision;
+use crate::discovery::DiscoveryServiceSpec;
+use crate::id::ServiceId;
+use crate::input::Command;
+use crate::load_balancer::{Action, ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
+use crate::network::{Subnet, SubnetSpec};
+use crate::platform::{
+    LoadBalancer, Platform, Registered, Rejection, Service, ServiceStatus, Wake,
+};
+use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
+use crate::task::{Stop, StopCode, StopMode};
+use crate::task_definition::{TaskDefinition, is_fargate_size};
+use crate::turn::Turn;
+
+impl Platform {
+    pub(crate) fn command(&mut self, command: &Command, turn: &mut Turn) -> Result<(), Rejection> {
+        match command {
+            Command::PutCluster { name } => {
+                self.clusters.insert(name.clone());
+                Ok(())
+            }
+            Command::PutSubnet(spec) => self.put_subnet(spec),
+            Command::PutTaskDefinition(definition) => {
+                self.put_task_definition(definition).map(|_| ())
+            }
+            Command::DeregisterTaskDefinition { family, revision } => {
+                self.deregister_task_definition(family, *revision)
+            }
+            Command::PutLoadBalancer(spec) => self.put_load_balancer(spec, turn),
+            Command::PutTargetGroup(spec) => {
+                self.put_target_group(spec, turn);
+                Ok(())
+            }
+            Command::PutListener(spec) => self.put_listener(spec, turn),
+            Command::PutDiscoveryService(spec) => {
+                self.put_discovery_service(spec, turn);
+                Ok(())
+            }
+            Command::DeleteLoadBalancer { name } => self.delete_load_balancer(name, turn),
+            Command::DeleteTargetGroup { name } => self.delete_target_group(name, turn),
+            Command::PutService(spec) => self.put_service(spec, turn),
+            Command::Deploy { service, task_definition, force } => {
+                self.deploy_definition(service, task_definition.as_ref(), *force, turn)
+            }
+            Command::DeployChanges { service, image, environment } => {
+                self.deploy_changes(service, image.as_deref(), environment, turn)
+            }
+            Command::Rollback { service, revision } => self.rollback(service, *revision, turn),
+            Command::Scale { service, desired_count } => {
+                let id = self.service_id(service)?;
+                self.scale(id, *desired_count, turn);
+                Ok(())
+            }
+            Command::DeleteService { service, force } => self.delete_service(service, *force, turn),
+            Command::StopTask { task, reason } => {
+                let exists = self.tasks.get(task).is_some_and(|t| t.stopped_at.is_none());
+                if !exists {
+                    let hint = "; `neargate ps` lists the tasks that run".to_owned();
+                    return Err(Rejection::NotFound { kind: "task", name: task.to_string(), hint });
+                }
+                let stop = Stop {
+                    code: StopCode::UserInitiated,
+                    reason: reason.clone().unwrap_or_else(|| "Task stopped by user".to_owned()),
+                    mode: StopMode::Drain,
+                    kill_by: None,
+                };
+                self.stop_task(*task, stop, turn);
+                Ok(())
+            }
+            Command::ProtectTask { task, until } => {
+                let Some(state) = self.tasks.get_mut(task) else {
+                    let hint = String::new();
+                    return Err(Rejection::NotFound { kind: "task", name: task.to_string(), hint });
+                };
+                state.protected_until = *until;
+                let service = state.service;
+                if let Some(until) = until {
+                    self.wake_at(*until, Wake::Service(service));
+                }
+                turn.dirty_service(service);
+                Ok(())
+            }
+            Command::InterruptSpot { service, count } => {
+                self.interrupt_spot(service.as_ref(), *count, turn)
+            }
+            Command::SetSpotCapacity { available } => {
+                self.set_spot_capacity(*available, turn);
+                Ok(())
+            }
+            Command::LoseZone { zone } => self.lose_zone(zone, turn),
+            Command::RestoreZone { zone } => self.restore_zone(zone, turn),
+        }
+    }
+
+    pub(crate) fn service_id(&self, name: &ServiceName) -> Result<ServiceId, Rejection> {
+        self.service_ids.get(&name.to_string()).copied().ok_or_else(|| {
+            let known: Vec<&str> = self.service_ids.keys().map(String::as_str).collect();
+            let hint = if known.is_empty() {
+                "; the platform has no services".to_owned()
+            } else {
+                format!("; the platform has {}", known.join(", "))
+            };
+            Rejection::NotFound { kind: "service", name: name.to_string(), hint }
+        })
+    }
+
+    fn put_subnet(&mut self, spec: &SubnetSpec) -> Result<(), Rejection> {
+        match self.subnets.get(&spec.name) {
+            Some(subnet) if subnet.spec == *spec => Ok(()),
+            Some(subnet) if !subnet.is_idle() => Err(Rejection::Invalid(format!(
+                "subnet {} cannot move from {} {}/{} to {} {}/{} while tasks hold addresses from it",
+                spec.name,
+                subnet.spec.zone,
+                subnet.spec.base,
+                subnet.spec.prefix,
+                spec.zone,
+                spec.base,
+                spec.prefix
+            ))),
+            _ => {
+                self.subnets.insert(spec.name.clone(), Subnet::new(spec.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Registers a new revision unless the newest active one is the same.
+    fn put_task_definition(&mut self, definition: &TaskDefinition) -> Result<u32, Rejection> {
+        check_task_definition(definition)?;
+        let family = self.families.entry(definition.family.clone()).or_default();
+        if let Some(newest) = family.last().filter(|r| r.active) {
+            let same =
+                TaskDefinition { revision: newest.definition.revision, ..definition.clone() };
+            if same == *newest.definition {
+                return Ok(same.revision);
+            }
+        }
+        let revision = family.last().map_or(1, |r| r.definition.revision + 1);
+        let registered = TaskDefinition { revision, ..definition.clone() };
+        family.push(Registered { definition: Arc::new(registered), active: true });
+        Ok(revision)
+    }
+
+    fn deregister_task_definition(&mut self, family: &str, revision: u32) -> Result<(), Rejection> {
+        let registered = self
+            .families
+            .get_mut(family)
+            .and_then(|revisions| revisions.iter_mut().find(|r| r.definition.revision == revision));
+        match registered {
+            Some(registered) => {
+                registered.active = false;
+                Ok(())
+            }
+            None => Err(Rejection::NotFound {
+                kind: "task definition",
+                name: format!("{family}:{revision}"),
+                hint: String::new(),
+            }),
+        }
+    }
+
+    /// The revision meant by a reference; without a number the newest active one (ECS-TD-8).
+    fn resolve(&self, reference: &TaskDefinitionRef) -> Result<Arc<TaskDefinition>, Rejection> {
+        let revisions = self.families.get(&reference.family);
+        let not_found = || Rejection::NotFound {
+            kind: "task definition",
+            name: match reference.revision {
+                Some(revision) => format!("{}:{revision}", reference.family),
+                None => reference.family.clone(),
+            },
+            hint: match revisions.and_then(|r| r.last()) {
+                Some(newest) => format!("; its newest revision is {}", newest.definition.revision),
+                None => String::new(),
+            },
+        };
+        let revisions = revisions.ok_or_else(not_found)?;
+        let found = match reference.revision {
+            Some(number) => revisions.iter().find(|r| r.definition.revision == number),
+            None => revisions.iter().rev().find(|r| r.active),
+        };
+        let found = found.ok_or_else(not_found)?;
+        if !found.active {
+            return Err(Rejection::Invalid(format!(
+                "task definition {} is inactive",
+                found.definition.reference()
+            )));
+        }
+        Ok(Arc::clone(&found.definition))
+    }
+
+    fn put_load_balancer(
+        &mut self,
+        spec: &LoadBalancerSpec,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        if let Some(missing) = spec.subnets.iter().find(|s| !self.subnets.contains_key(*s)) {
+            return Err(not_found("subnet", missing));
+        }
+        let Some(balancer) = self.load_balancers.get_mut(&spec.name) else {
+            let arn_id = self.rng.next_u64();
+            let balancer = LoadBalancer { spec: spec.clone(), arn_id, listeners: BTreeMap::new() };
+            self.load_balancers.insert(spec.name.clone(), balancer);
+            return Ok(());
+        };
+        if balancer.spec != *spec {
+            balancer.spec = spec.clone();
+            let ports: Vec<u16> = balancer.listeners.keys().copied().collect();
+            for port in ports {
+                self.publish_listener(&spec.name, port, turn);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_target_group(&mut self, spec: &TargetGroupSpec, turn: &mut Turn) {
+        match self.target_groups.get_mut(&spec.name) {
+            Some(group) if *group.spec == *spec => return,
+            Some(group) => group.spec = Arc::new(spec.clone()),
+            None => {
+                let arn_id = self.rng.next_u64();
+                let group = TargetGroup::new(spec.clone(), arn_id);
+                self.target_groups.insert(spec.name.clone(), group);
+            }
+        }
+        turn.dirty_groups.insert(spec.name.clone());
+    }
+
+    fn put_listener(&mut self, spec: &ListenerSpec, turn: &mut Turn) -> Result<(), Rejection> {
+        let actions = spec.rules.iter().map(|r| &r.action).chain([&spec.default_action]);
+        for group in actions.flat_map(groups_of) {
+            if !self.target_groups.contains_key(group) {
+                return Err(not_found("target group", group));
+            }
+        }
+        let mut priorities = BTreeSet::new();
+        if let Some(rule) = spec.rules.iter().find(|r| !priorities.insert(r.priority)) {
+            return Err(Rejection::Invalid(format!(
+                "priority {} is used by two rules of listener {}:{}",
+                rule.priority, spec.load_balancer, spec.port
+            )));
+        }
+        let mut spec = spec.clone();
+        spec.rules.sort_by_key(|r| r.priority);
+        let Some(balancer) = self.load_balancers.get_mut(&spec.load_balancer) else {
+            return Err(not_found("load balancer", &spec.load_balancer));
+        };
+        let (name, port) = (spec.load_balancer.clone(), spec.port);
+        match balancer.listeners.get_mut(&port) {
+            Some(listener) if *listener.spec == spec => return Ok(()),
+            Some(listener) => {
+                if listener.spec.host_port != spec.host_port {
+                    listener.bound = None;
+                    listener.chosen_port = None;
+                }
+                listener.spec = Arc::new(spec);
+            }
+            None => {
+                balancer.listeners.insert(port, ListenerState::new(spec));
+            }
+        }
+        self.publish_listener(&name, port, turn);
+        Ok(())
+    }
+
+    fn put_discovery_service(&mut self, spec: &DiscoveryServiceSpec, turn: &mut Turn) {
+        let dns_name = spec.dns_name();
+        match self.names.get_mut(&dns_name) {
+            Some(name) if name.spec == *spec => return,
+            Some(name) => name.spec = spec.clone(),
+            None => {
+                let name = Name { spec: spec.clone(), instances: BTreeMap::new() };
+                self.names.insert(dns_name.clone(), name);
+            }
+        }
+        turn.dirty_names.insert(dns_name);
+    }
+
+    fn delete_load_balancer(&mut self, name: &str, turn: &mut Turn) -> Result<(), Rejection> {
+        let Some(balancer) = self.load_balancers.get_mut(name) else {
+            return Err(not_found("load balancer", name));
+        };
+        for port in std::mem::take(&mut balancer.listeners).into_keys() {
+            self.publish_listener(name, port, turn);
+        }
+        self.load_balancers.remove(name);
+        Ok(())
+    }
+
+    fn delete_target_group(&mut self, name: &str, turn: &mut Turn) -> Result<(), Rejection> {
+        if !self.target_groups.contains_key(name) {
+            return Err(not_found("target group", name));
+        }
+        let in_use = self.load_balancers.values().flat_map(|b| b.listeners.values()).any(|l| {
+            let actions = l.spec.rules.iter().map(|r| &r.action).chain([&l.spec.default_action]);
+            actions.flat_map(groups_of).any(|g| g == name)
+        });
+        if in_use {
+            return Err(Rejection::Invalid(format!(
+                "Target group '{}' is currently in use by a listener or a rule",
+                self.target_group_arn(name)
+            )));
+        }
+        self.target_groups.remove(name);
+        turn.dirty_groups.insert(name.to_owned());
+        Ok(())
+    }
+
+    fn revision_of(&self, spec: &ServiceSpec) -> Result<Revision, Rejection> {
+        let definition = self.resolve(&spec.task_definition)?;
+        if spec.subnets.is_empty() {
+            return Err(Rejection::Invalid(format!(
+                "service {}: subnets can not be empty.",
+                spec.name
+            )));
+        }
+        if let Some(missing) = spec.subnets.iter().find(|s| !self.subnets.contains_key(*s)) {
+            return Err(not_found("subnet", missing));
+        }
+        for load_balancer in &spec.load_balancers {
+            if !self.target_groups.contains_key(&load_balancer.target_group) {
+                return Err(not_found("target group", &load_balancer.target_group));
+            }
+            let container = definition.container(&load_balancer.container).ok_or_else(|| {
+                Rejection::Invalid(format!(
+                    "The container {} does not exist in the task definition.",
+                    load_balancer.container
+                ))
+            })?;
+            if !container.ports.iter().any(|p| p.container_port == load_balancer.port) {
+                return Err(Rejection::Invalid(format!(
+                    "The container {} did not have a container port {} defined.",
+                    load_balancer.container, load_balancer.port
+                )));
+            }
+        }
+        if let Some(registry) = &spec.registry
+            && !self.names.contains_key(&registry.dns_name)
+        {
+            return Err(not_found("discovery service", &registry.dns_name));
+        }
+        Ok(Revision {
+            cluster: spec.name.cluster.clone(),
+            service: spec.name.service.clone(),
+            definition,
+            subnets: spec.subnets.clone(),
+            security_groups: spec.security_groups.clone(),
+            load_balancers: spec.load_balancers.clone(),
+            registry: spec.registry.clone(),
+        })
+    }
+
+    fn put_service(&mut self, spec: &ServiceSpec, turn: &mut Turn) -> Result<(), Rejection> {
+        if !self.clusters.contains(&spec.name.cluster) {
+            return Err(not_found("cluster", &spec.name.cluster));
+        }
+        check_service(spec)?;
+        let revision = self.revision_of(spec)?;
+        match self.service_ids.get(&spec.name.to_string()).copied() {
+            None => {
+                let id = ServiceId(self.next_service_id);
+                self.next_service_id += 1;
+                self.service_ids.insert(spec.name.to_string(), id);
+                self.services.insert(id, new_service(id, spec.clone(), turn));
+                self.deploy(id, Arc::new(revision), None, turn);
+            }
+            Some(id) => self.update_service(id, spec, revision, turn)?,
+        }
+        Ok(())
+    }
+
+    /// ECS-DEP-10: only what makes up the revision starts a deployment.
+    fn update_service(
+        &mut self,
+        id: ServiceId,
+        spec: &ServiceSpec,
+        revision: Revision,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let Some(service) = self.services.get_mut(&id) else { return Ok(()) };
+        if service.status != ServiceStatus::Active {
+            return Err(Rejection::Invalid(format!(
+                "service {} is {}; wait until its tasks have stopped and create it again",
+                spec.name,
+                service.status.as_str()
+            )));
+        }
+        let desired = service.spec.desired_count;
+        service.spec = ServiceSpec { desired_count: desired, ..spec.clone() };
+        let changed = service.primary().is_none_or(|d| *d.revision != revision);
+        self.scale(id, spec.desired_count, turn);
+        if changed {
+            self.deploy(id, Arc::new(revision), None, turn);
+        }
+        turn.dirty_service(id);
+        Ok(())
+    }
+
+    /// A desired count alone starts no deployment; in the middle of one, scale-out is spread over
+    /// both revisions (ECS-SVC-10).
+    fn scale(&mut self, id: ServiceId, desired: u32, turn: &mut Turn) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut service.spec.desired_count, desired);
+        if before == desired {
+            return;
+        }
+        let extra = desired.saturating_sub(before);
+        if let Some(primary) = service.deployments.first_mut() {
+            primary.desired = desired;
+        }
+        if let Some(older) = service.deployments.iter_mut().skip(1).find(|d| d.completed) {
+            let share = u64::from(extra) * u64::from(older.desired) / u64::from(before.max(1));
+            older.desired = older.desired.saturating_add(u32::try_from(share).unwrap_or(extra));
+        }
+        service.steady_since = None;
+        service.rebalancing = false;
+        turn.dirty_service(id);
+    }
+
+    fn deploy_definition(
+        &mut self,
+        name: &ServiceName,
+        task_definition: Option<&TaskDefinitionRef>,
+        force: bool,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let (id, current) = self.current_revision(name)?;
+        let definition = match task_definition {
+            Some(reference) => self.resolve(reference)?,
+            None => Arc::clone(&current.definition),
+        };
+        let revision = Revision { definition, ..(*current).clone() };
+        if force || revision != *current {
+            self.deploy(id, Arc::new(revision), None, turn);
+        }
+        Ok(())
+    }
+
+    fn deploy_changes(
+        &mut self,
+        name: &ServiceName,
+        image: Option<&str>,
+        environment: &BTreeMap<String, String>,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let (_, current) = self.current_revision(name)?;
+        let mut definition = (*current.definition).clone();
+        if let Some(image) = image {
+            match definition.containers.iter_mut().find(|c| c.essential) {
+                Some(container) => image.clone_into(&mut container.image),
+                None => return Err(not_found("essential container", &definition.family)),
+            }
+        }
+        for container in &mut definition.containers {
+            for (key, value) in environment {
+                container.environment.insert(key.clone(), value.clone());
+            }
+        }
+        let revision = self.put_task_definition(&definition)?;
+        let reference = TaskDefinitionRef { family: definition.family, revision: Some(revision) };
+        self.deploy_definition(name, Some(&reference), true, turn)
+    }
+
+    fn rollback(
+        &mut self,
+        name: &ServiceName,
+        revision: Option<u32>,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let (id, current) = self.current_revision(name)?;
+        let number = match revision {
+            Some(number) => number,
+            None => {
+                let service = self.services.get(&id);
+                let other = |d: &&crate::deployment::Deployment| {
+                    d.completed && d.revision.definition.revision != current.definition.revision
+                };
+                let live = service.and_then(|s| s.deployments.iter().find(other));
+                let past = || service.and_then(|s| s.past_deployments.iter().find(other));
+                match live.or_else(past) {
+                    Some(deployment) => deployment.revision.definition.revision,
+                    None => {
+                        return Err(Rejection::Invalid(format!(
+                            "service {name} has no earlier completed deployment to go back to"
+                        )));
+                    }
+                }
+            }
+        };
+        let family = current.definition.family.clone();
+        let reference = TaskDefinitionRef { family, revision: Some(number) };
+        let definition = self.resolve(&reference)?;
+        if definition.revision == current.definition.revision {
+            return Err(Rejection::Invalid(format!(
+                "service {name} runs {} already",
+                definition.reference()
+            )));
+        }
+        let target = Revision { definition, ..(*current).clone() };
+        let reason = format!("ECS deployment rolling back to {}.", target.definition.reference());
+        self.deploy(id, Arc::new(target), Some(reason), turn);
+        Ok(())
+    }
+
+    fn current_revision(
+        &self,
+        name: &ServiceName,
+    ) -> Result<(ServiceId, Arc<Revision>), Rejection> {
+        let id = self.service_id(name)?;
+        let service = self.services.get(&id).filter(|s| s.status == ServiceStatus::Active);
+        match service.and_then(|s| s.primary()) {
+            Some(primary) => Ok((id, Arc::clone(&primary.revision))),
+            None => Err(Rejection::Invalid(format!("service {name} was not ACTIVE."))),
+        }
+    }
+
+    fn delete_service(
+        &mut self,
+        name: &ServiceName,
+        force: bool,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let id = self.service_id(name)?;
+        let Some(service) = self.services.get_mut(&id) else { return Ok(()) };
+        let scaled_up = service.spec.desired_count > 0 || !service.tasks.is_empty();
+        if scaled_up && !force {
+            return Err(Rejection::Invalid(format!(
+                "The service cannot be stopped while it is scaled above 0. ({name} has desired count {}; scale it to 0 or delete it by force)",
+                service.spec.desired_count
+            )));
+        }
+        service.status = ServiceStatus::Draining;
+        service.spec.desired_count = 0;
+        service.steady_since = None;
+        let primary = service.primary().map(|d| d.id);
+        let tasks: Vec<_> = service.tasks.iter().copied().collect();
+        for task in tasks {
+            let deployment = primary.map(|d| d.to_string()).unwrap_or_default();
+            let stop = Stop {
+                code: StopCode::ServiceSchedulerInitiated,
+                reason: format!("Scaling activity initiated by (deployment {deployment})"),
+                mode: StopMode::Drain,
+                kill_by: None,
+            };
+            self.stop_task(task, stop, turn);
+        }
+        turn.dirty_service(id);
+        Ok(())
+    }
+}
+
+fn new_service(id: ServiceId, spec: ServiceSpec, turn: &Turn) -> Service {
+    Service {
+        id,
+        spec,
+        status: ServiceStatus::Active,
+        deployments: Vec::new(),
+        past_deployments: VecDeque::new(),
+        tasks: BTreeSet::new(),
+        stopped_tasks: BTreeSet::new(),
+        events: VecDeque::new(),
+        steady_since: None,
+        said: BTreeMap::new(),
+        rebalancing: false,
+        created_at: turn.now,
+        deleted_at: None,
+    }
+}
+
+fn not_found(kind: &'static str, name: &str) -> Rejection {
+    Rejection::NotFound { kind, name: name.to_owned(), hint: String::new() }
+}
+
+fn groups_of(action: &Action) -> impl Iterator<Item = &str> {
+    let groups = match action {
+        Action::Forward(groups) => groups.as_slice(),
+        _ => &[],
+    };
+    groups.iter().map(|g| g.target_group.as_str())
+}
+
+/// What RegisterTaskDefinition refuses (ERR-ECS-10); the rim words the rest.
+fn check_task_definition(definition: &TaskDefinition) -> Result<(), Rejection> {
+    let TaskDefinition { family, cpu, memory_mib, containers, .. } = definition;
+    if !is_fargate_size(*cpu, *memory_mib) {
+        return Err(Rejection::Invalid(format!(
+            "No Fargate configuration exists for given values: {cpu} CPU, {memory_mib} memory. (task definition {family})"
+        )));
+    }
+    if !containers.iter().any(|c| c.essential) {
+        return Err(Rejection::Invalid(format!(
+            "task definition {family} has no essential container"
+        )));
+    }
+    let known = |name: &str| containers.iter().any(|c| c.name == name);
+    for container in containers {
+        if let Some(missing) = container.depends_on.iter().find(|d| !known(&d.container)) {
+            return Err(Rejection::Invalid(format!(
+                "container {} of task definition {family} depends on {}, which does not exist",
+                container.name, missing.container
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What CreateService and UpdateService refuse.
+fn check_service(spec: &ServiceSpec) -> Result<(), Rejection> {
+    let percents = spec.deployment;
+    if percents.maximum_percent < 100 || percents.minimum_healthy_percent > percents.maximum_percent
+    {
+        return Err(Rejection::Invalid(format!(
+            "service {}: minimumHealthyPercent {} and maximumPercent {} leave no room; maximumPercent must be at least 100 and not below minimumHealthyPercent",
+            spec.name, percents.minimum_healthy_percent, percents.maximum_percent
+        )));
+    }
+    let strategy = &spec.capacity;
+    if strategy.len() > 1 && strategy.iter().all(|item| item.weight == 0) {
+        return Err(Rejection::Invalid(format!(
+            "service {}: a capacity provider strategy needs a weight above 0",
+            spec.name
+        )));
+    }
+    if strategy.iter().filter(|item| item.base > 0).count() > 1 {
+        return Err(Rejection::Invalid(format!(
+            "service {}: only one capacity provider may have a base",
+            spec.name
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Availability zone rebalancing and placement: spread over zones, kept over time (ECS-SVC-4..6).
+
+use std::collections::BTreeMap;
+
+/// Picks the zone for a new task: the fewest tasks of the same deployment, then of the service,
+/// then the first named. `None` when there is no zone.
+#[must_use]
+pub fn pick_zone<'a>(
+    zones: impl IntoIterator<Item = &'a str>,
+    of_deployment: impl Fn(&str) -> u32,
+    of_service: impl Fn(&str) -> u32,
+) -> Option<&'a str> {
+    zones.into_iter().min_by_key(|zone| (of_deployment(zone), of_service(zone), *zone))
+}
+
+/// Whether tasks are spread as evenly as their number allows. `counts` has every usable zone,
+/// also the empty ones.
+#[must_use]
+pub fn is_balanced(counts: &BTreeMap<&str, u32>) -> bool {
+    match (counts.values().max(), counts.values().min()) {
+        (Some(most), Some(fewest)) => most - fewest <= 1,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ECS-SVC-4: the zone with the fewest tasks of the service.
+    #[test]
+    fn ecs_svc_4_the_emptiest_zone_takes_the_next_task() {
+        let counts = BTreeMap::from([("a", 2), ("b", 1), ("c", 1)]);
+        let count = |zone: &str| counts[zone];
+        assert_eq!(pick_zone(["a", "b", "c"], count, count), Some("b"));
+        assert_eq!(pick_zone(["a"], count, count), Some("a"));
+        assert_eq!(pick_zone([], count, count), None);
+    }
+
+    /// ECS-SVC-6, ECS-EVT-15: three to one is unbalanced, two to one is not.
+    #[test]
+    fn ecs_svc_6_balance() {
+        assert!(!is_balanced(&BTreeMap::from([("a", 3), ("b", 1)])));
+        assert!(is_balanced(&BTreeMap::from([("a", 2), ("b", 1)])));
+        assert!(!is_balanced(&BTreeMap::from([("a", 2), ("b", 2), ("c", 0)])));
+        assert!(is_balanced(&BTreeMap::new()));
+    }
+}
