@@ -12,7 +12,7 @@ use crate::input::Command;
 use crate::load_balancer::{Action, ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
 use crate::network::{Subnet, SubnetSpec};
 use crate::platform::{
-    LoadBalancer, Platform, Registered, Rejection, Service, ServiceStatus, Wake,
+    LoadBalancer, Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake,
 };
 use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
 use crate::task::{Stop, StopCode, StopMode};
@@ -419,7 +419,7 @@ impl Platform {
             older.desired = older.desired.saturating_add(u32::try_from(share).unwrap_or(extra));
         }
         service.steady_since = None;
-        service.rebalancing = false;
+        service.rebalance = Rebalance::Idle;
         turn.dirty_service(id);
     }
 
@@ -567,7 +567,7 @@ fn new_service(id: ServiceId, spec: ServiceSpec, turn: &Turn) -> Service {
         events: VecDeque::new(),
         steady_since: None,
         said: BTreeMap::new(),
-        rebalancing: false,
+        rebalance: Rebalance::Idle,
         created_at: turn.now,
         deleted_at: None,
     }

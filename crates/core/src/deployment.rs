@@ -77,6 +77,8 @@ pub struct Deployment {
     pub updated_at: Time,
     /// It once completed.
     pub completed: bool,
+    /// The circuit breaker made it; it has no breaker of its own (ECS-CB-7).
+    pub is_rollback: bool,
 }
 
 impl Deployment {
@@ -93,6 +95,7 @@ impl Deployment {
             created_at: now,
             updated_at: now,
             completed: false,
+            is_rollback: false,
         }
     }
 

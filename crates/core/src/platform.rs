@@ -93,8 +93,8 @@ pub struct Service {
     pub steady_since: Option<Time>,
     /// Messages not to be repeated before the condition clears (ECS-EVT-16).
     pub(crate) said: BTreeMap<String, Time>,
-    /// Zone rebalancing under way (ECS-SVC-6).
-    pub rebalancing: bool,
+    /// Zone rebalancing under way.
+    pub rebalance: Rebalance,
     /// When it was made.
     pub created_at: Time,
     /// When it became INACTIVE.
@@ -111,6 +111,18 @@ impl Service {
     pub(crate) fn deployment_mut(&mut self, id: DeploymentId) -> Option<&mut Deployment> {
         self.deployments.iter_mut().find(|d| d.id == id)
     }
+}
+
+/// How far zone rebalancing is (ECS-SVC-6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rebalance {
+    /// Not under way.
+    #[default]
+    Idle,
+    /// One task above desired was started in the emptiest zone and must turn healthy.
+    Starting,
+    /// It did; one in the fullest zone goes.
+    Stopping,
 }
 
 /// A load balancer with its listeners.

@@ -11,7 +11,7 @@ use crate::event::{self, REPEAT_AFTER_MS};
 use crate::id::{DeploymentId, ServiceId, TaskId};
 use crate::input::ContainerHealth;
 use crate::load_balancer::TargetAddress;
-use crate::platform::{Platform, ServiceStatus, Wake};
+use crate::platform::{Platform, Rebalance, ServiceStatus, Wake};
 use crate::rolling::{
     PlanDeployment, PlanInput, PlanTask, ServicePlan, StopCause, TaskState, plan_service,
 };
@@ -39,6 +39,7 @@ impl Platform {
         }
         self.judge_tasks(id, turn);
         self.check_breaker(id, turn);
+        self.check_rebalanced(id);
         let plan = self.plan(id, turn.now);
         self.execute(id, &plan, turn);
         self.retire_deployments(id, turn);
@@ -153,8 +154,8 @@ impl Platform {
         let configuration = service.spec.deployment;
         let name = service.spec.name.service.clone();
         let Some(primary) = service.deployments.first_mut() else { return };
-        let in_progress = primary.rollout == RolloutState::InProgress;
-        if !configuration.circuit_breaker || !in_progress || !primary.breaker.is_tripped(desired) {
+        let watched = primary.rollout == RolloutState::InProgress && !primary.is_rollback;
+        if !configuration.circuit_breaker || !watched || !primary.breaker.is_tripped(desired) {
             return;
         }
         primary.fail(turn.now);
@@ -170,6 +171,9 @@ impl Platform {
         let reason =
             format!("ECS deployment circuit breaker: rolling back to deploymentId {good}.");
         self.deploy(id, revision, Some(reason), turn);
+        if let Some(primary) = self.services.get_mut(&id).and_then(|s| s.deployments.first_mut()) {
+            primary.is_rollback = true;
+        }
     }
 
     /// Makes a new primary deployment. Tasks that run the very same revision already are taken
@@ -212,7 +216,7 @@ impl Platform {
         service.spec.task_definition.family.clone_from(&revision.definition.family);
         service.deployments.insert(0, deployment);
         service.steady_since = None;
-        service.rebalancing = false;
+        service.rebalance = Rebalance::Idle;
         service.said.clear();
         turn.dirty_service(id);
     }
@@ -246,7 +250,7 @@ impl Platform {
             desired: service.spec.desired_count,
             deployments: &deployments,
             tasks: &tasks,
-            rebalancing: service.rebalancing,
+            rebalancing: service.rebalance == Rebalance::Starting,
         })
     }
 
@@ -296,7 +300,8 @@ impl Platform {
             }
             StopCause::Unhealthy => self.stopped_for_health(state),
         };
-        let rebalancing = self.services.get(&id).is_some_and(|s| s.rebalancing);
+        let rebalancing =
+            self.services.get(&id).is_some_and(|s| s.rebalance == Rebalance::Stopping);
         if state.started_at.is_none() {
             turn.news(id).stopped_pending += 1;
         } else if rebalancing {
@@ -355,7 +360,7 @@ impl Platform {
         };
         let (zone, subnet) = (Arc::from(zone), zones.get(zone).copied().unwrap_or_default());
         let subnet: Arc<str> = Arc::from(subnet);
-        let rebalancing = service.rebalancing;
+        let rebalancing = service.rebalance == Rebalance::Starting;
         let replaces_unhealthy =
             !rebalancing && wanted().any(|t| t.deployment == deployment && t.failure_counted);
         let name = service.spec.name.service.clone();
@@ -449,7 +454,12 @@ impl Platform {
             primary.complete(now);
             turn.say(id, event::deployment_completed(&name, primary.id));
         }
-        service.rebalancing = false;
+        let rebalanced = std::mem::take(&mut service.rebalance) == Rebalance::Stopping;
+        if rebalanced {
+            let counts = self.zone_counts(id);
+            turn.say(id, event::balanced(&name, &counts));
+        }
+        let Some(service) = self.services.get_mut(&id) else { return };
         match service.steady_since {
             None => {
                 service.steady_since = Some(now);
@@ -468,7 +478,7 @@ impl Platform {
         }
     }
 
-    /// Starts rebalancing over zones: only from a steady state, and only with room above desired
+    /// Starts rebalancing over zones, if a task can be placed for it: only from a steady state, and only with room above desired
     /// (ECS-SVC-5, ECS-SVC-6).
     fn check_balance(&mut self, id: ServiceId, turn: &mut Turn) {
         let Some(service) = self.services.get(&id) else { return };
@@ -478,22 +488,52 @@ impl Platform {
         if !service.spec.zone_rebalancing || !has_room || desired < 2 {
             return;
         }
+        let primary = primary.id;
+        let name = service.spec.name.service.clone();
+        let counts = self.zone_counts(id);
+        if is_balanced(counts.iter().map(|(_, count)| *count)) {
+            return;
+        }
+        self.set_rebalance(id, Rebalance::Starting);
+        if self.start_task(id, primary, turn) {
+            self.say_once(id, event::not_balanced(&name, &counts), turn);
+            if let Some(service) = self.services.get_mut(&id) {
+                service.steady_since = None;
+            }
+        } else {
+            self.set_rebalance(id, Rebalance::Idle);
+        }
+    }
+
+    /// Once the extra task is healthy too, one may go; the plan takes it from the fullest zone.
+    fn check_rebalanced(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get(&id) else { return };
+        if service.rebalance != Rebalance::Starting {
+            return;
+        }
+        let tasks = service.tasks.iter().filter_map(|t| self.tasks.get(t));
+        let healthy = tasks.filter(|t| self.task_state(t) == TaskState::Healthy).count();
+        if healthy > service.spec.desired_count as usize {
+            self.set_rebalance(id, Rebalance::Stopping);
+        }
+    }
+
+    fn set_rebalance(&mut self, id: ServiceId, rebalance: Rebalance) {
+        if let Some(service) = self.services.get_mut(&id) {
+            service.rebalance = rebalance;
+        }
+    }
+
+    /// Tasks of the service per usable zone, empty zones included.
+    fn zone_counts(&self, id: ServiceId) -> Vec<(String, u32)> {
+        let Some(service) = self.services.get(&id) else { return Vec::new() };
+        let Some(primary) = service.primary() else { return Vec::new() };
         let mut counts: BTreeMap<&str, u32> =
             self.usable_zones(&primary.revision).into_keys().map(|zone| (zone, 0)).collect();
         for task in service.tasks.iter().filter_map(|t| self.tasks.get(t)) {
             *counts.entry(&*task.zone).or_default() += 1;
         }
-        if is_balanced(&counts) {
-            return;
-        }
-        let told: Vec<(String, u32)> = counts.iter().map(|(z, n)| ((*z).to_owned(), *n)).collect();
-        let message = event::not_balanced(&service.spec.name.service, &told);
-        if let Some(service) = self.services.get_mut(&id) {
-            service.rebalancing = true;
-            service.steady_since = None;
-        }
-        self.say_once(id, message, turn);
-        turn.dirty_service(id);
+        counts.into_iter().map(|(zone, count)| (zone.to_owned(), count)).collect()
     }
 
     fn finish_deletion(&mut self, id: ServiceId, turn: &mut Turn) {

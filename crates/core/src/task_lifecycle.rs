@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use crate::circuit_breaker::TaskOutcome;
+use crate::deployment::RolloutState;
 use crate::effect::Effect;
+use crate::event;
 use crate::id::TaskId;
 use crate::input::{ContainerHealth, Exit, Observation};
 use crate::platform::{Platform, Wake};
@@ -186,6 +188,9 @@ impl Platform {
         let by_itself =
             matches!(stop.code, StopCode::EssentialContainerExited | StopCode::TaskFailedToStart);
         let (service, deployment, mode) = (task.service, task.deployment, stop.mode);
+        let name = task.revision.service.clone();
+        let placement_failure = (stop.code == StopCode::TaskFailedToStart)
+            .then(|| event::unable_to_place(&name, stop.reason.trim_end_matches('.')));
         task.stop = Some(stop);
         task.stopping_at = Some(now);
         let count_failure = by_itself && !std::mem::replace(&mut task.failure_counted, by_itself);
@@ -200,6 +205,9 @@ impl Platform {
             if mode == StopMode::Drain {
                 *turn.news(service).draining.entry(deployment).or_default() += 1;
             }
+        }
+        if let Some(message) = placement_failure {
+            self.say_once(service, message, turn);
         }
         if count_failure {
             let outcome =
@@ -217,7 +225,10 @@ impl Platform {
         let Some(service) = self.services.get_mut(&service_id) else { return };
         let name = service.spec.name.service.clone();
         let Some(deployment) = service.deployment_mut(deployment_id) else { return };
-        deployment.breaker.record(outcome);
+        // Once decided the count stands: it shows what the decision was based on.
+        if deployment.rollout == RolloutState::InProgress {
+            deployment.breaker.record(outcome);
+        }
         match outcome {
             TaskOutcome::FailedToStart => {
                 deployment.start_failures = deployment.start_failures.saturating_add(1);
@@ -229,7 +240,7 @@ impl Platform {
                     self.wake_at(at, Wake::Service(service_id));
                 }
                 if throttle::is_throttled(failures) {
-                    let message = crate::event::unable_to_start_consistently(&name);
+                    let message = event::unable_to_start_consistently(&name);
                     self.say_once(service_id, message, turn);
                 }
             }
