@@ -50,10 +50,16 @@ impl Subnet {
         self.used.is_empty()
     }
 
+    /// How many addresses tasks hold.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        self.used.len() as u32
+    }
+
     /// Whether an address is free.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        (self.used.len() as u32) < self.spec.size() - RESERVED_LOW - RESERVED_HIGH
+        self.held() < self.spec.size() - RESERVED_LOW - RESERVED_HIGH
     }
 
     /// Hands out an address. Goes round the range before it uses one again, so that a stale

@@ -224,7 +224,9 @@ impl<'a> Planner<'a> {
             let wanted = primary.desired.saturating_sub(ours.hopeful());
             let short = wanted.saturating_sub(self.room + self.stopping);
             let spare = self.healthy_total().saturating_sub(self.lower);
-            keep = keep.saturating_sub(short.min(spare));
+            // Unhealthy ones serve nobody: they never stand in the way of a revision that may.
+            let useless: u32 = older.iter().map(|d| self.count(d.id).unhealthy).sum();
+            keep = keep.saturating_sub(short.min(spare + useless));
         }
         // A revision that once completed is kept longest; of the others the newest goes first.
         let mut by_worth: Vec<&PlanDeployment> = older.iter().rev().collect();
@@ -433,6 +435,15 @@ mod tests {
             rebalancing: false,
         });
         assert_eq!(plan.start, [(OLD, 1)]);
+    }
+
+    /// A failed revision whose tasks are all unhealthy must not block the next one for want of room.
+    #[test]
+    fn ecs_dep_5_unhealthy_old_tasks_make_room() {
+        assert_eq!(decide((4, 50, 100), &[Unhealthy; 4], &[]), ((0, 0), (4, 0)));
+        assert_eq!(decide((1, 100, 100), &[Unhealthy], &[]), ((0, 0), (1, 0)));
+        let one_unhealthy = [Unhealthy, Healthy, Healthy, Healthy];
+        assert_eq!(decide((4, 75, 100), &one_unhealthy, &[]), ((0, 0), (1, 0)));
     }
 
     /// ECS-DEP-4: one task with 100/100 cannot move.

@@ -11,6 +11,7 @@ use crate::event::{self, REPEAT_AFTER_MS};
 use crate::id::{DeploymentId, ServiceId, TaskId};
 use crate::input::ContainerHealth;
 use crate::load_balancer::TargetAddress;
+use crate::network::Subnet;
 use crate::platform::{Platform, Rebalance, ServiceStatus, Wake};
 use crate::rolling::{
     PlanDeployment, PlanInput, PlanTask, ServicePlan, StopCause, TaskState, plan_service,
@@ -350,6 +351,7 @@ impl Platform {
             zones.keys().copied(),
             |zone| count(&|t: &Task| t.deployment == deployment && *t.zone == *zone),
             |zone| count(&|t: &Task| *t.zone == *zone),
+            |zone| zones.get(zone).and_then(|s| self.subnets.get(*s)).map_or(0, Subnet::held),
         );
         let (Some(capacity), Some(zone)) = (placeable, zone) else {
             let message =

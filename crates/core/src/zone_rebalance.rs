@@ -1,14 +1,18 @@
 //! Availability zone rebalancing and placement: spread over zones, kept over time (ECS-SVC-4..6).
 
 /// Picks the zone for a new task: the fewest tasks of the same deployment, then of the service,
-/// then the first named. `None` when there is no zone.
+/// then of the whole platform (so that single-task services do not all share one zone), then the
+/// first named. `None` when there is no zone.
 #[must_use]
 pub fn pick_zone<'a>(
     zones: impl IntoIterator<Item = &'a str>,
     of_deployment: impl Fn(&str) -> u32,
     of_service: impl Fn(&str) -> u32,
+    of_platform: impl Fn(&str) -> u32,
 ) -> Option<&'a str> {
-    zones.into_iter().min_by_key(|zone| (of_deployment(zone), of_service(zone), *zone))
+    zones
+        .into_iter()
+        .min_by_key(|zone| (of_deployment(zone), of_service(zone), of_platform(zone), *zone))
 }
 
 /// Whether tasks are spread as evenly as their number allows. `counts` has a number for every
@@ -29,9 +33,11 @@ mod tests {
     #[test]
     fn ecs_svc_4_the_emptiest_zone_takes_the_next_task() {
         let count = |zone: &str| if zone == "a" { 2 } else { 1 };
-        assert_eq!(pick_zone(["a", "b", "c"], count, count), Some("b"));
-        assert_eq!(pick_zone(["a"], count, count), Some("a"));
-        assert_eq!(pick_zone([], count, count), None);
+        assert_eq!(pick_zone(["a", "b", "c"], count, count, |_| 0), Some("b"));
+        let crowded = |zone: &str| u32::from(zone == "b");
+        assert_eq!(pick_zone(["a", "b", "c"], count, count, crowded), Some("c"));
+        assert_eq!(pick_zone(["a"], count, count, |_| 0), Some("a"));
+        assert_eq!(pick_zone([], count, count, |_| 0), None);
     }
 
     /// ECS-SVC-6, ECS-EVT-15: three to one is unbalanced, two to one is not.

@@ -1,0 +1,187 @@
+//! From a description to what the platform is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use neargate_core::input::Command;
+use neargate_core::load_balancer::{ListenerSpec, LoadBalancerSpec};
+use neargate_core::network::SubnetSpec;
+use neargate_core::service::ServiceName;
+use neargate_core::task_definition::TaskDefinition;
+
+use crate::loopback;
+use crate::system::{Environment, Image, ImageOrigin, LoadBalancer, Service, System};
+
+/// The label that says which system a service belongs to.
+pub const SYSTEM_TAG: &str = "neargate:system";
+/// The label that says which of its environments.
+pub const ENVIRONMENT_TAG: &str = "neargate:environment";
+
+/// How this machine differs from AWS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandOptions {
+    /// Let the machine choose the port of every listener, instead of the described `hostPort`.
+    pub ephemeral_ports: bool,
+    /// Map all subnets into 127.H.0.0/16 with this H (process driver). 127.H.0.x is left free.
+    pub loopback_network: Option<u8>,
+}
+
+impl System {
+    /// What brings these environments up, in an order in which everything exists before it is
+    /// referred to. The same description, names and options give the same commands. Names that
+    /// the system does not have are ignored.
+    ///
+    /// A load balancer that several environments share comes with the rules and target groups of
+    /// all of them, so that bringing one up takes nothing away from the others.
+    #[must_use]
+    pub fn commands(&self, environments: &[&str], options: &CommandOptions) -> Vec<Command> {
+        let selected: Vec<&Environment> =
+            self.environments.iter().filter(|e| environments.contains(&e.name.as_str())).collect();
+        let mut commands = Vec::new();
+        let mut seen = BTreeSet::new();
+        for environment in &selected {
+            if seen.insert(("cluster", environment.cluster.as_str())) {
+                commands.push(Command::PutCluster { name: environment.cluster.clone() });
+            }
+        }
+        let loopback = options.loopback_network.map(|h| loopback::map(&self.environments, h));
+        for environment in &selected {
+            for subnet in &environment.network.subnets {
+                if !seen.insert(("subnet", subnet.name.as_str())) {
+                    continue;
+                }
+                let mapped = loopback.as_ref().and_then(|map| map.get(subnet.name.as_str()));
+                let (base, prefix) = mapped.map_or(subnet.cidr, |base| (*base, 24));
+                commands.push(Command::PutSubnet(SubnetSpec {
+                    name: subnet.name.clone(),
+                    zone: subnet.zone.clone(),
+                    base,
+                    prefix,
+                }));
+            }
+        }
+        let balancers = self.balancers(&selected);
+        commands
+            .extend(balancers.iter().map(|(spec, _)| Command::PutLoadBalancer((*spec).clone())));
+        // Environments that share a load balancer with a selected one bring their target groups.
+        let names: BTreeSet<&str> = balancers.iter().map(|(spec, _)| spec.name.as_str()).collect();
+        for environment in &self.environments {
+            let shares =
+                environment.load_balancers.iter().any(|b| names.contains(b.spec.name.as_str()));
+            if shares || environments.contains(&environment.name.as_str()) {
+                let groups = environment.services.iter().filter_map(|s| s.target_group.clone());
+                commands.extend(groups.map(Command::PutTargetGroup));
+            }
+        }
+        for listener in balancers.into_iter().flat_map(|(_, listeners)| listeners) {
+            let host_port = if options.ephemeral_ports { 0 } else { listener.host_port };
+            commands.push(Command::PutListener(ListenerSpec { host_port, ..listener }));
+        }
+        for environment in &selected {
+            let names = environment.services.iter().filter_map(|s| s.discovery.clone());
+            commands.extend(names.map(Command::PutDiscoveryService));
+        }
+        for environment in &selected {
+            for service in &environment.services {
+                let definition = self.local_definition(environment, service);
+                commands.push(Command::PutTaskDefinition(Box::new(definition)));
+            }
+        }
+        for environment in &selected {
+            for service in &environment.services {
+                let mut spec = service.spec.clone();
+                spec.tags.extend(self.own_tags(environment));
+                commands.push(Command::PutService(Box::new(spec)));
+            }
+        }
+        commands
+    }
+
+    /// Which of the services on the platform belong to these environments of this system but are
+    /// no longer described.
+    #[must_use]
+    pub fn obsolete(
+        &self,
+        existing: &[(ServiceName, BTreeMap<String, String>)],
+        environments: &[&str],
+    ) -> Vec<ServiceName> {
+        let described: BTreeSet<&ServiceName> = self
+            .environments
+            .iter()
+            .flat_map(|environment| &environment.services)
+            .map(|service| &service.spec.name)
+            .collect();
+        existing
+            .iter()
+            .filter(|(name, tags)| {
+                tags.get(SYSTEM_TAG) == Some(&self.name)
+                    && tags.get(ENVIRONMENT_TAG).is_some_and(|e| environments.contains(&e.as_str()))
+                    && !described.contains(name)
+            })
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Load balancers of the selected environments, each listener with the rules of every
+    /// environment that shares it.
+    fn balancers<'s>(
+        &'s self,
+        selected: &[&'s Environment],
+    ) -> Vec<(&'s LoadBalancerSpec, Vec<ListenerSpec>)> {
+        let mut found: Vec<(&LoadBalancerSpec, Vec<ListenerSpec>)> = Vec::new();
+        for balancer in selected.iter().flat_map(|environment| &environment.load_balancers) {
+            if found.iter().any(|(spec, _)| spec.name == balancer.spec.name) {
+                continue;
+            }
+            let sharing: Vec<&LoadBalancer> = self
+                .environments
+                .iter()
+                .flat_map(|environment| &environment.load_balancers)
+                .filter(|other| other.spec.name == balancer.spec.name)
+                .collect();
+            let mut listeners = balancer.listeners.clone();
+            for listener in &mut listeners {
+                let all = sharing.iter().flat_map(|b| &b.listeners);
+                let same = all.filter(|other| other.port == listener.port);
+                listener.rules = same.flat_map(|other| other.rules.iter().cloned()).collect();
+                listener.rules.sort_by_key(|rule| rule.priority);
+            }
+            found.push((&balancer.spec, listeners));
+        }
+        found
+    }
+
+    fn own_tags(&self, environment: &Environment) -> [(String, String); 2] {
+        [
+            (SYSTEM_TAG.to_owned(), self.name.clone()),
+            (ENVIRONMENT_TAG.to_owned(), environment.name.clone()),
+        ]
+    }
+
+    /// The definition as it runs here: stand-ins are told their port and health path, which a
+    /// real application knows by itself. What the description says wins.
+    fn local_definition(&self, environment: &Environment, service: &Service) -> TaskDefinition {
+        let mut definition = service.task_definition.clone();
+        definition.tags.extend(self.own_tags(environment));
+        let binding = service.spec.load_balancers.first();
+        for container in &mut definition.containers {
+            let stand_in = self.image(&container.image).map(|Image { origin, .. }| origin);
+            if stand_in != Some(&ImageOrigin::StandIn) {
+                continue;
+            }
+            let mut unset = |name: &str, value: String| {
+                if !container.secrets.contains_key(name) {
+                    container.environment.entry(name.to_owned()).or_insert(value);
+                }
+            };
+            if let Some(port) = container.ports.first() {
+                unset("PORT", port.container_port.to_string());
+            }
+            if let (Some(group), Some(binding)) = (&service.target_group, binding)
+                && binding.container == container.name
+            {
+                unset("STANDIN_HEALTH_PATH", group.health_check.path.clone());
+            }
+        }
+        definition
+    }
+}

@@ -1,0 +1,259 @@
+//! A description after all checks: per environment, everything filled in.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use neargate_core::discovery::DiscoveryServiceSpec;
+use neargate_core::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
+use neargate_core::service::ServiceSpec;
+use neargate_core::task_definition::TaskDefinition;
+
+/// A system with all its environments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct System {
+    /// Its name.
+    pub name: String,
+    /// AWS region.
+    pub region: String,
+    /// What comes up when nobody names an environment; never empty.
+    pub default_environments: Vec<String>,
+    /// In the order of the file.
+    pub environments: Vec<Environment>,
+    /// By repository.
+    pub images: BTreeMap<String, Image>,
+}
+
+impl System {
+    /// The environment of that name.
+    #[must_use]
+    pub fn environment(&self, name: &str) -> Option<&Environment> {
+        self.environments.iter().find(|environment| environment.name == name)
+    }
+
+    /// Where images come from, by repository.
+    #[must_use]
+    pub fn images(&self) -> &BTreeMap<String, Image> {
+        &self.images
+    }
+
+    /// The image a reference such as `shop/api:1.4` belongs to.
+    #[must_use]
+    pub fn image(&self, reference: &str) -> Option<&Image> {
+        self.images.get(split_reference(reference).0)
+    }
+}
+
+/// One environment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// ECS cluster; may be shared with other environments.
+    pub cluster: String,
+    /// VPC; may be shared with other environments.
+    pub network: Network,
+    /// In the order of the file.
+    pub load_balancers: Vec<LoadBalancer>,
+    /// Private DNS namespaces.
+    pub namespaces: Vec<String>,
+    /// In the order of the file.
+    pub services: Vec<Service>,
+}
+
+impl Environment {
+    /// The service with that key.
+    #[must_use]
+    pub fn service(&self, key: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.key == key)
+    }
+}
+
+/// A VPC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// First address and prefix length.
+    pub cidr: (Ipv4Addr, u8),
+    /// In the order of the file.
+    pub subnets: Vec<Subnet>,
+    /// In the order of the file.
+    pub security_groups: Vec<SecurityGroup>,
+    /// NAT gateways.
+    pub nat: Nat,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// `<network>-<key>`, unique among networks.
+    pub name: String,
+    /// Availability zone.
+    pub zone: String,
+    /// First address and prefix length.
+    pub cidr: (Ipv4Addr, u8),
+    /// Has a route to the internet gateway.
+    pub public: bool,
+}
+
+/// NAT gateways of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nat {
+    /// None.
+    None,
+    /// One for all zones.
+    Single,
+    /// One in each zone.
+    PerZone,
+}
+
+/// A security group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityGroup {
+    /// `<network>-<key>`, unique among networks.
+    pub name: String,
+    /// Who may connect.
+    pub ingress: Vec<SecurityGroupRule>,
+    /// Where connections may go; `None` lets everything out.
+    pub egress: Option<Vec<SecurityGroupRule>>,
+}
+
+/// Traffic that is let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityGroupRule {
+    /// `tcp`, `udp`, or `-1` for every protocol, as EC2 writes them.
+    pub protocol: &'static str,
+    /// First and last port; `None` with every protocol.
+    pub ports: Option<(u16, u16)>,
+    /// The other side.
+    pub peer: Peer,
+}
+
+/// The other side of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address range.
+    Cidr(Ipv4Addr, u8),
+    /// Members of the security group of that full name.
+    SecurityGroup(String),
+}
+
+/// A load balancer with the part of its listeners that this environment describes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadBalancer {
+    /// What it is.
+    pub spec: LoadBalancerSpec,
+    /// Full names of its security groups.
+    pub security_groups: Vec<String>,
+    /// With the rules of this environment's services, by priority.
+    pub listeners: Vec<ListenerSpec>,
+}
+
+/// An ECS service and all that belongs to it alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Its key in the file.
+    pub key: String,
+    /// The service; its tags lack those of [`crate::SYSTEM_TAG`] and [`crate::ENVIRONMENT_TAG`].
+    pub spec: ServiceSpec,
+    /// What its tasks run, as it would be registered on AWS.
+    pub task_definition: TaskDefinition,
+    /// Where the load balancer finds its tasks.
+    pub target_group: Option<TargetGroupSpec>,
+    /// Its name for other services.
+    pub discovery: Option<DiscoveryServiceSpec>,
+    /// Policies of automatic scaling; limits stand in the service.
+    pub scaling: Option<ScalingPolicies>,
+    /// Log groups of its containers.
+    pub log_groups: Vec<LogGroup>,
+}
+
+/// Target tracking policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScalingPolicies {
+    /// Average CPU utilization in percent.
+    pub cpu_percent: Option<u32>,
+    /// Average memory utilization in percent.
+    pub memory_percent: Option<u32>,
+    /// Requests per target and minute.
+    pub requests_per_target: Option<u32>,
+    /// A metric the application publishes.
+    pub custom_metric: Option<CustomMetric>,
+    /// Wait after taking tasks away.
+    pub scale_in_cooldown_ms: u64,
+    /// Wait after adding tasks.
+    pub scale_out_cooldown_ms: u64,
+}
+
+/// A metric the application publishes, and the value to keep it at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomMetric {
+    /// CloudWatch namespace.
+    pub namespace: String,
+    /// Metric name.
+    pub name: String,
+    /// The value to keep.
+    pub target: u32,
+}
+
+/// A log group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogGroup {
+    /// Its name.
+    pub name: String,
+    /// How long lines are kept; `None` for ever.
+    pub retention_days: Option<u32>,
+}
+
+/// An image repository on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// What runs.
+    pub origin: ImageOrigin,
+    /// The tags that exist; empty means every tag does.
+    pub tags: Vec<String>,
+}
+
+/// What runs for an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageOrigin {
+    /// The stand-in service of the running binary.
+    StandIn,
+    /// An executable file.
+    Binary {
+        /// Absolute path.
+        path: PathBuf,
+        /// Arguments it always gets.
+        arguments: Vec<String>,
+    },
+}
+
+/// Repository and tag (`latest` unless given; `None` with a digest) of an image reference.
+pub(crate) fn split_reference(reference: &str) -> (&str, Option<&str>) {
+    if let Some((repository, _digest)) = reference.split_once('@') {
+        let name_start = repository.rfind('/').map_or(0, |slash| slash + 1);
+        let end = repository[name_start..].find(':').map_or(repository.len(), |i| name_start + i);
+        return (&repository[..end], None);
+    }
+    let name_start = reference.rfind('/').map_or(0, |slash| slash + 1);
+    match reference[name_start..].split_once(':') {
+        Some((name, tag)) => (&reference[..name_start + name.len()], Some(tag)),
+        None => (reference, Some("latest")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_reference;
+
+    #[test]
+    fn references_split_into_repository_and_tag() {
+        assert_eq!(split_reference("auth:test"), ("auth", Some("test")));
+        assert_eq!(split_reference("a/b"), ("a/b", Some("latest")));
+        assert_eq!(split_reference("localhost:5000/a/b"), ("localhost:5000/a/b", Some("latest")));
+        assert_eq!(split_reference("localhost:5000/a:1"), ("localhost:5000/a", Some("1")));
+        assert_eq!(split_reference("a/b:1@sha256:00"), ("a/b", None));
+        assert_eq!(split_reference(""), ("", Some("latest")));
+    }
+}

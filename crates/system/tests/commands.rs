@@ -1,0 +1,227 @@
+//! What the platform is told: complete, in order, the same every time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use neargate_core::input::Command;
+use neargate_core::load_balancer::Action;
+use neargate_core::service::ServiceName;
+use neargate_system::{CommandOptions, ENVIRONMENT_TAG, SYSTEM_TAG, System, load};
+
+const SYSTEMS: [&str; 4] = ["microservices", "backend-booking", "customer-order-portal", "broxiva"];
+
+fn system(name: &str) -> System {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems").join(name);
+    load(&folder).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn all(system: &System) -> Vec<&str> {
+    system.environments.iter().map(|environment| environment.name.as_str()).collect()
+}
+
+fn loopback() -> CommandOptions {
+    CommandOptions { ephemeral_ports: true, loopback_network: Some(77) }
+}
+
+/// Whatever a command refers to has been put by an earlier one.
+#[test]
+fn nothing_is_referred_to_before_it_exists() {
+    for name in SYSTEMS {
+        let system = system(name);
+        let every = all(&system);
+        let mut selections: Vec<Vec<&str>> = every.iter().map(|one| vec![*one]).collect();
+        selections.push(every);
+        for selection in selections {
+            check_order(&system.commands(&selection, &loopback()));
+        }
+    }
+}
+
+fn check_order(commands: &[Command]) {
+    let mut known: BTreeSet<(&str, String)> = BTreeSet::new();
+    let put = |known: &mut BTreeSet<(&'static str, String)>, kind: &'static str, name: String| {
+        assert!(known.insert((kind, name.clone())), "{kind} {name} is put twice");
+    };
+    for command in commands {
+        let needs: Vec<(&str, String)> = match command {
+            Command::PutLoadBalancer(b) => {
+                b.subnets.iter().map(|s| ("subnet", s.clone())).collect()
+            }
+            Command::PutListener(listener) => {
+                let rules = listener.rules.iter().map(|rule| &rule.action);
+                let groups =
+                    rules.chain([&listener.default_action]).flat_map(|action| match action {
+                        Action::Forward(groups) => groups.as_slice(),
+                        _ => &[],
+                    });
+                let groups = groups.map(|group| ("target group", group.target_group.clone()));
+                groups.chain([("load balancer", listener.load_balancer.clone())]).collect()
+            }
+            Command::PutService(service) => {
+                let groups = service.load_balancers.iter();
+                let groups = groups.map(|b| ("target group", b.target_group.clone()));
+                let subnets = service.subnets.iter().map(|s| ("subnet", s.clone()));
+                let names = service.registry.iter().map(|r| ("name", r.dns_name.clone()));
+                let rest = [
+                    ("cluster", service.name.cluster.clone()),
+                    ("family", service.task_definition.family.clone()),
+                ];
+                groups.chain(subnets).chain(names).chain(rest).collect()
+            }
+            _ => Vec::new(),
+        };
+        for need in needs {
+            assert!(known.contains(&need), "{need:?} is missing before {command:?}");
+        }
+        match command {
+            Command::PutCluster { name } => put(&mut known, "cluster", name.clone()),
+            Command::PutSubnet(subnet) => put(&mut known, "subnet", subnet.name.clone()),
+            Command::PutLoadBalancer(b) => put(&mut known, "load balancer", b.name.clone()),
+            Command::PutTargetGroup(group) => put(&mut known, "target group", group.name.clone()),
+            Command::PutListener(l) => {
+                put(&mut known, "listener", format!("{}:{}", l.load_balancer, l.port));
+            }
+            Command::PutDiscoveryService(d) => put(&mut known, "name", d.dns_name()),
+            Command::PutTaskDefinition(d) => put(&mut known, "family", d.family.clone()),
+            Command::PutService(s) => put(&mut known, "service", s.name.to_string()),
+            other => panic!("a description never says {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_same_description_gives_the_same_commands() {
+    for name in SYSTEMS {
+        let (one, other) = (system(name), system(name));
+        let environments = all(&one);
+        assert_eq!(
+            one.commands(&environments, &loopback()),
+            other.commands(&environments, &loopback())
+        );
+        // Nor does it matter in which order environments are named.
+        let mut backwards = environments.clone();
+        backwards.reverse();
+        assert_eq!(one.commands(&environments, &loopback()), one.commands(&backwards, &loopback()));
+    }
+}
+
+/// SM-53: bringing up one environment takes nothing away from those that share its load balancer.
+#[test]
+fn sm_53_a_shared_listener_always_has_all_rules() {
+    let system = system("microservices");
+    let commands = system.commands(&["stage"], &CommandOptions::default());
+    let count = |kind: fn(&Command) -> bool| commands.iter().filter(|c| kind(c)).count();
+    assert_eq!(count(|c| matches!(c, Command::PutTargetGroup(_))), 12);
+    assert_eq!(count(|c| matches!(c, Command::PutService(_))), 4);
+    assert_eq!(count(|c| matches!(c, Command::PutTaskDefinition(_))), 4);
+    let listeners: Vec<_> = commands
+        .iter()
+        .filter_map(|c| if let Command::PutListener(l) = c { Some(l) } else { None })
+        .collect();
+    let [listener] = listeners.as_slice() else { panic!("one listener") };
+    let priorities: Vec<u32> = listener.rules.iter().map(|rule| rule.priority).collect();
+    assert_eq!(priorities, [110, 120, 130, 140, 210, 220, 230, 240, 310, 320, 330, 340]);
+    assert_eq!((listener.port, listener.host_port), (80, 8080));
+}
+
+#[test]
+fn an_environment_of_its_own_brings_only_its_own() {
+    let system = system("broxiva");
+    let commands = system.commands(&["prod"], &CommandOptions::default());
+    let text = format!("{commands:?}");
+    assert!(!text.contains("broxiva-staging") && !text.contains("broxiva-dev"));
+    let services = commands.iter().filter(|c| matches!(c, Command::PutService(_))).count();
+    assert_eq!(services, 15);
+}
+
+/// The loopback map: distinct /24s below 127.H, nothing in 127.H.0, the same for every selection.
+#[test]
+fn subnets_are_mapped_to_loopback_networks_of_their_own() {
+    let system = system("broxiva");
+    let subnets = |environments: &[&str]| -> BTreeMap<String, (Ipv4Addr, u8)> {
+        system
+            .commands(environments, &loopback())
+            .iter()
+            .filter_map(|command| match command {
+                Command::PutSubnet(s) => Some((s.name.clone(), (s.base, s.prefix))),
+                _ => None,
+            })
+            .collect()
+    };
+    let together = subnets(&all(&system));
+    assert_eq!(together.len(), 27);
+    let mut thirds = BTreeSet::new();
+    for (name, (base, prefix)) in &together {
+        let [first, second, third, last] = base.octets();
+        assert_eq!((first, second, last, *prefix), (127, 77, 0, 24), "{name}");
+        assert_ne!(third, 0, "{name}");
+        assert!(thirds.insert(third), "{name} shares 127.77.{third}.0/24");
+    }
+    for environment in all(&system) {
+        for (name, place) in subnets(&[environment]) {
+            assert_eq!(together[&name], place, "{name} depends on what else is up");
+        }
+    }
+    // The third byte is the described one where nobody else has it.
+    let dev = together["broxiva-dev-private-a"].0;
+    assert_eq!(dev, Ipv4Addr::new(127, 77, 1, 0));
+    // Without a loopback network the described ranges stand.
+    let plain = system.commands(&["prod"], &CommandOptions::default());
+    assert!(plain.iter().any(|command| matches!(command,
+        Command::PutSubnet(s) if s.base == Ipv4Addr::new(10, 0, 101, 0) && s.prefix == 24)));
+}
+
+#[test]
+fn services_are_labelled_and_stand_ins_told_what_they_stand_in_for() {
+    let system = system("backend-booking");
+    let commands = system.commands(&["dev"], &loopback());
+    for command in &commands {
+        match command {
+            Command::PutService(service) => {
+                assert_eq!(service.tags[SYSTEM_TAG], "backend-booking");
+                assert_eq!(service.tags[ENVIRONMENT_TAG], "dev");
+            }
+            Command::PutListener(listener) => assert_eq!(listener.host_port, 0),
+            Command::PutTaskDefinition(definition) => {
+                let variables = &definition.containers[0].environment;
+                let told = (variables.get("PORT"), variables.get("STANDIN_HEALTH_PATH"));
+                if definition.family == "backend-booking-dev" {
+                    assert_eq!(told, (Some(&"8000".to_owned()), Some(&"/health/".to_owned())));
+                } else {
+                    assert_eq!(told, (None, None), "a worker has neither");
+                }
+            }
+            _ => {}
+        }
+    }
+    // As it would be registered on AWS, the definition knows nothing of stand-ins.
+    let described = format!("{:?}", system.environments);
+    assert!(!described.contains("STANDIN_"));
+}
+
+#[test]
+fn services_no_longer_described_are_found() {
+    let system = system("backend-booking");
+    let name = |service: &str| ServiceName {
+        cluster: "backend-booking-dev-cluster".to_owned(),
+        service: service.to_owned(),
+    };
+    let tags = |system: &str, environment: &str| {
+        let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        BTreeMap::from([tag(SYSTEM_TAG, system), tag(ENVIRONMENT_TAG, environment)])
+    };
+    let existing = [
+        (name("backend-booking-dev"), tags("backend-booking", "dev")),
+        (name("old-worker"), tags("backend-booking", "dev")),
+        (name("old-in-prod"), tags("backend-booking", "prod")),
+        (name("someone-elses"), tags("broxiva", "dev")),
+        (name("by-hand"), BTreeMap::new()),
+    ];
+    assert_eq!(system.obsolete(&existing, &["dev"]), [name("old-worker")]);
+    assert_eq!(
+        system.obsolete(&existing, &["dev", "prod"]),
+        [name("old-worker"), name("old-in-prod")]
+    );
+    assert!(system.obsolete(&existing, &[]).is_empty());
+}
