@@ -1,1 +1,26 @@
-//! 
+//! Makes tasks real: the `process` driver, which runs an image's entry point as a plain process on
+//! the task's own loopback address.
+//!
+//! [`Runtime`] carries out what the platform wishes and reports what happens; it decides nothing.
+//! Every wish may be made twice: the second time only the report is repeated. Each container has a
+//! shim ([`shim`]), a process of its own that outlives the engine, so that tasks live on when the
+//! engine is killed and [`Runtime::recover`] finds them again. An exit code nobody saw is unknown,
+//! never 0.
+//!
+//! What this driver does not do: limit CPU and memory, separate file systems and users
+//! (`workingDirectory`, `user`, `readonlyRootFilesystem` are without effect), read secrets.
+
+#![forbid(unsafe_code)]
+
+mod container;
+mod error;
+mod images;
+mod layout;
+mod process;
+mod runtime;
+pub mod shim;
+mod watch;
+
+pub use error::Error;
+pub use images::{ImageReference, ImageSource, InvalidReference, OWN_BINARY};
+pub use runtime::{Observer, Runtime, RuntimeOptions};

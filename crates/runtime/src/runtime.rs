@@ -1,0 +1,511 @@
+//! The engine's hands: wishes in, observations out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::UdpSocket;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use neargate_core::effect::TaskLaunch;
+use neargate_core::id::TaskId;
+use neargate_core::input::{Exit, Observation};
+use rustix::process::{Pid, Resource, Signal};
+
+use crate::container::{Surroundings, argv, environment, health_check, restart};
+use crate::error::Error;
+use crate::images::{ImageCatalog, ImageSource};
+use crate::layout::{ContainerSpec, Layout, TaskSpec, is_container_name, write_json};
+use crate::process::{Process, kill_marked};
+use crate::watch::{Key, Watcher, send};
+
+/// Threads that carry out wishes. All wishes for one task go to the same one, in order.
+const WORKERS: u64 = 4;
+/// Outputs of released tasks that are kept.
+const KEPT_LOGS: usize = 500;
+/// Old outputs are looked for once per so many releases.
+const RELEASES_PER_PRUNING: u64 = 64;
+
+/// Told everything that happens, in order per container, on threads of the runtime. It must return
+/// quickly; it may call the runtime's non-blocking methods.
+pub type Observer = Arc<dyn Fn(Observation) + Send + Sync>;
+
+/// How to run tasks.
+#[derive(Clone, Debug)]
+pub struct RuntimeOptions {
+    /// The platform's directory; tasks live below it.
+    pub home: PathBuf,
+    /// The program that has the subcommand `shim`, and what the image source `neargate` runs:
+    /// the engine's own executable.
+    pub binary: PathBuf,
+    /// Platform seconds per real second, at least 1.
+    pub pace: u32,
+    /// `<ip>:<port>` of the DNS server for discovery names.
+    pub dns: String,
+}
+
+/// The `process` driver. Dropping it leaves the tasks running.
+pub struct Runtime {
+    shared: Arc<Shared>,
+    workers: Vec<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    options: RuntimeOptions,
+    dns: RwLock<String>,
+    path: Option<String>,
+    layout: Layout,
+    catalog: Mutex<ImageCatalog>,
+    watcher: Watcher,
+    releases: AtomicU64,
+}
+
+enum Job {
+    AttachNetwork(Arc<TaskLaunch>),
+    PullImages(Arc<TaskLaunch>),
+    Start(Arc<TaskLaunch>, String),
+    Signal(TaskId, String, Signal),
+    Release(TaskId),
+}
+
+impl Job {
+    fn task(&self) -> TaskId {
+        match self {
+            Job::AttachNetwork(launch) | Job::PullImages(launch) | Job::Start(launch, _) => {
+                launch.task
+            }
+            Job::Signal(task, ..) | Job::Release(task) => *task,
+        }
+    }
+}
+
+impl Runtime {
+    /// Opens the runtime of a home directory, which no other process may use at the same time.
+    /// Tasks that run there are left alone until [`Self::recover`].
+    ///
+    /// # Errors
+    /// When the directory cannot be used or its image catalog not be read.
+    pub fn open(options: RuntimeOptions, observer: Observer) -> Result<Self, Error> {
+        let layout = Layout::new(options.home.clone());
+        for dir in [layout.tasks(), layout.logs()] {
+            // The tasks' environments are in there: for nobody else to read.
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+            made.map_err(|source| Error::Io { action: "create directory", path: dir, source })?;
+        }
+        let catalog = Mutex::new(ImageCatalog::open(layout.images())?);
+        let watcher = Watcher::new(layout.clone(), observer)?;
+        let shared = Arc::new(Shared {
+            dns: RwLock::new(options.dns.clone()),
+            path: std::env::var("PATH").ok(),
+            options,
+            layout,
+            catalog,
+            watcher,
+            releases: AtomicU64::new(0),
+        });
+
+        let mut runtime = Self { shared, workers: Vec::new(), threads: Vec::new() };
+        for number in 0..WORKERS {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "wishes are bounded by the tasks there are, and a wish that waits for room \
+                          could wait for the very observer that makes it"
+            )]
+            let (sender, jobs) = channel();
+            runtime.spawn(format!("runtime-{number}"), move |shared| shared.work(&jobs))?;
+            runtime.workers.push(sender);
+        }
+        runtime.spawn("runtime-watch".to_owned(), |shared| shared.watcher.run())?;
+        Ok(runtime)
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        body: impl FnOnce(&Shared) + Send + 'static,
+    ) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || body(&shared))
+            .map_err(|source| Error::System { action: "start a thread", source })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Adds or replaces image sources by repository; durable when this returns.
+    ///
+    /// # Errors
+    /// When they cannot be written; nothing has changed then.
+    pub fn put_images(&self, sources: BTreeMap<String, ImageSource>) -> Result<(), Error> {
+        self.shared.catalog().put(sources)
+    }
+
+    /// The image sources by repository.
+    #[must_use]
+    pub fn images(&self) -> BTreeMap<String, ImageSource> {
+        self.shared.catalog().sources().clone()
+    }
+
+    /// Where containers started from now on find discovery names.
+    pub fn set_dns(&self, dns: String) {
+        *self.shared.dns.write().unwrap_or_else(PoisonError::into_inner) = dns;
+    }
+
+    /// Makes the task's place and checks its address; answered by `NetworkAttached` or
+    /// `TaskFailed`.
+    pub fn attach_network(&self, launch: Arc<TaskLaunch>) {
+        self.give(Job::AttachNetwork(launch));
+    }
+
+    /// Checks that every image of the task can be run; answered by `ImagesPulled` or `TaskFailed`.
+    pub fn pull_images(&self, launch: Arc<TaskLaunch>) {
+        self.give(Job::PullImages(launch));
+    }
+
+    /// Starts a container that has not been started; answered by `ContainerStarted` or
+    /// `ContainerFailed`. Of one that has been, everything known is reported again.
+    pub fn start_container(&self, launch: Arc<TaskLaunch>, container: &str) {
+        self.give(Job::Start(launch, container.to_owned()));
+    }
+
+    /// SIGTERM to the container's process, also to one that its restart policy or an earlier wish
+    /// is about to start. The exit is reported; again, if it has exited already; as unknown, if
+    /// there is no such container.
+    pub fn stop_container(&self, task: TaskId, container: &str) {
+        self.give(Job::Signal(task, container.to_owned(), Signal::TERM));
+    }
+
+    /// SIGKILL to the container's process and its group; as [`Self::stop_container`] otherwise.
+    pub fn kill_container(&self, task: TaskId, container: &str) {
+        self.give(Job::Signal(task, container.to_owned(), Signal::KILL));
+    }
+
+    /// Removes what the task holds, killing what still runs; answered by `TaskReleased`. Its
+    /// output stays readable at [`Self::log_path`] for a while.
+    pub fn release_task(&self, task: TaskId) {
+        self.give(Job::Release(task));
+    }
+
+    /// Looks at every container on disk, watches those that run, and returns what is known of all:
+    /// started, health, how it ended. An exit nobody saw is unknown.
+    #[must_use]
+    pub fn recover(&self) -> Vec<Observation> {
+        let watcher = &self.shared.watcher;
+        let mut observations = Vec::new();
+        for task in self.known_tasks() {
+            for container in self.shared.layout.containers_of(task) {
+                let mut state = watcher.state();
+                observations.extend(watcher.news(&mut state, &(task, container)));
+            }
+        }
+        observations
+    }
+
+    /// Tasks that hold something on this machine. The engine releases those it does not know.
+    #[must_use]
+    pub fn known_tasks(&self) -> Vec<TaskId> {
+        self.shared.layout.task_ids()
+    }
+
+    /// Where the container's output is, while its task exists and for a while after.
+    #[must_use]
+    pub fn log_path(&self, task: TaskId, container: &str) -> PathBuf {
+        let current = self.shared.layout.container(task, container).log();
+        if current.exists() { current } else { self.shared.layout.kept_log(task, container) }
+    }
+
+    fn give(&self, job: Job) {
+        let worker = (job.task().0 % u128::from(WORKERS)) as usize;
+        if self.workers[worker].send(job).is_err() {
+            tracing::error!("a runtime thread has ended early");
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.workers.clear();
+        self.shared.watcher.stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a runtime thread panicked");
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn catalog(&self) -> std::sync::MutexGuard<'_, ImageCatalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            match job {
+                Job::AttachNetwork(launch) => {
+                    let result = self.attach(&launch);
+                    self.tell_task(launch.task, result, |task| Observation::NetworkAttached {
+                        task,
+                    });
+                }
+                Job::PullImages(launch) => {
+                    let result = self.pull(&launch);
+                    self.tell_task(launch.task, result, |task| Observation::ImagesPulled { task });
+                }
+                Job::Start(launch, container) => self.start(&launch, container),
+                Job::Signal(task, container, signal) => self.signal((task, container), signal),
+                Job::Release(task) => self.release(task),
+            }
+        }
+    }
+
+    fn tell_task(
+        &self,
+        task: TaskId,
+        result: Result<(), String>,
+        done: impl Fn(TaskId) -> Observation,
+    ) {
+        self.watcher.tell([match result {
+            Ok(()) => done(task),
+            Err(reason) => Observation::TaskFailed { task, reason },
+        }]);
+    }
+
+    fn attach(&self, launch: &TaskLaunch) -> Result<(), String> {
+        let address = launch.address;
+        UdpSocket::bind((address, 0)).map_err(|error| {
+            format!(
+                "ResourceInitializationError: unable to use address {address} of subnet {}: \
+                 {error}; the process driver needs subnets inside 127.0.0.0/8",
+                launch.subnet
+            )
+        })?;
+        let spec = TaskSpec {
+            task: launch.task,
+            cluster: launch.cluster.clone(),
+            service: launch.service.clone(),
+            revision: launch.definition.reference(),
+            zone: launch.zone.clone(),
+            address,
+            capacity_provider: launch.capacity_provider.to_owned(),
+        };
+        let dir = self.layout.task(launch.task);
+        fs::create_dir_all(&dir).and_then(|()| write_json(&dir.join("spec.json"), &spec)).map_err(
+            |error| format!("ResourceInitializationError: creating {}: {error}", dir.display()),
+        )
+    }
+
+    fn pull(&self, launch: &TaskLaunch) -> Result<(), String> {
+        let catalog = self.catalog();
+        for container in &launch.definition.containers {
+            catalog
+                .resolve(&container.image, &self.options.binary)
+                .map_err(|error| error.to_string())?;
+            let ceiling = rustix::process::getrlimit(Resource::Nofile).maximum;
+            if let (Some((_, wanted)), Some(ceiling)) = (container.nofile, ceiling)
+                && wanted > ceiling
+            {
+                return Err(format!(
+                    "CannotCreateContainerError: container {} asks for {wanted} open files, this \
+                     machine allows {ceiling}; lower its nofile ulimit or raise the hard limit \
+                     neargate is started with",
+                    container.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, launch: &TaskLaunch, name: String) {
+        let key = (launch.task, name);
+        let dir = self.layout.container(launch.task, &key.1);
+        {
+            let mut state = self.watcher.state();
+            let container = state.containers.entry(key.clone()).or_default();
+            // By this engine, or by one before it.
+            if container.was_started() || dir.read_shim().is_some() {
+                drop(state);
+                self.watcher.repeat(&key);
+                return;
+            }
+            container.starting = true;
+        }
+        match self.start_shim(launch, &key.1) {
+            Ok(shim) => self.watcher.shim_started(&key, shim),
+            Err(reason) => {
+                self.watcher.state().containers.remove(&key);
+                let (task, container) = key;
+                self.watcher.tell([Observation::ContainerFailed { task, container, reason }]);
+            }
+        }
+    }
+
+    fn start_shim(&self, launch: &TaskLaunch, name: &str) -> Result<Pid, String> {
+        let definition = launch.definition.container(name).ok_or_else(|| {
+            format!(
+                "CannotCreateContainerError: task definition {} has no container {name}",
+                launch.definition.reference()
+            )
+        })?;
+        if !is_container_name(name) {
+            return Err(format!(
+                "CannotCreateContainerError: container name \"{name}\" has other characters than \
+                 letters, digits, - and _"
+            ));
+        }
+        let image = self
+            .catalog()
+            .resolve(&definition.image, &self.options.binary)
+            .map_err(|error| error.to_string())?;
+        let dns = self.dns.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let surroundings =
+            Surroundings { dns: &dns, binary: &self.options.binary, path: self.path.as_deref() };
+        let spec = ContainerSpec {
+            task: launch.task,
+            container: name.to_owned(),
+            argv: argv(definition, &image),
+            environment: environment(launch, definition, &image, &surroundings),
+            nofile: definition.nofile,
+            health_check: health_check(definition, self.options.pace),
+            restart: restart(definition, self.options.pace),
+            socket: self.layout.socket(),
+        };
+        let dir = self.layout.container(launch.task, name);
+        dir.create(&spec).map_err(|error| {
+            format!("CannotCreateContainerError: creating {}: {error}", dir.path().display())
+        })?;
+        spawn_shim(&self.options.binary, dir.path()).map_err(|error| {
+            let binary = self.options.binary.display();
+            format!("CannotStartContainerError: starting {binary} shim: {error}")
+        })
+    }
+
+    fn signal(&self, key: Key, signal: Signal) {
+        let (task, name) = &key;
+        let dir = self.layout.container(*task, name);
+        let mut state = self.watcher.state();
+        let container = state.containers.entry(key.clone()).or_default();
+        if !container.was_started() && dir.read_shim().is_none() {
+            state.containers.remove(&key);
+            let (task, container) = key;
+            let exit = Exit::Unknown;
+            self.watcher.tell([Observation::ContainerExited { task, container, exit }]);
+            return;
+        }
+        if container.has_ended() {
+            drop(state);
+            self.watcher.repeat(&key);
+            return;
+        }
+        // First the restart policy is off, then the process is looked up; one that comes even later
+        // is signalled when the watcher sees it.
+        if let Err(error) = fs::write(dir.stopping(), b"") {
+            tracing::warn!(%error, %task, container = name, "could not mark as stopping");
+        }
+        let news = self.watcher.news(&mut state, &key);
+        self.watcher.tell(news);
+        let container = state.containers.entry(key.clone()).or_default();
+        if container.stop != Some(Signal::KILL) {
+            container.stop = Some(signal);
+        }
+        if let Some(process) = dir.read_process().and_then(Process::open) {
+            send(&process, signal);
+        }
+    }
+
+    fn release(&self, task: TaskId) {
+        for name in self.layout.containers_of(task) {
+            self.end_now(task, &name);
+            self.keep_log(task, &name);
+        }
+        self.watcher.state().containers.retain(|(owner, _), _| *owner != task);
+        let dir = self.layout.task(task);
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let path = dir.display();
+                tracing::error!(%error, %path, "could not remove a released task's directory");
+            }
+            _ => {}
+        }
+        if self.releases.fetch_add(1, Ordering::Relaxed).is_multiple_of(RELEASES_PER_PRUNING) {
+            self.prune_logs();
+        }
+        self.watcher.tell([Observation::TaskReleased { task }]);
+    }
+
+    /// Kills what still runs of a container, and waits until it is gone.
+    fn end_now(&self, task: TaskId, name: &str) {
+        let dir = self.layout.container(task, name);
+        let shim = dir.read_shim().and_then(Process::open);
+        let exited = dir.read_exit();
+        let _restart_is_off_or_nothing_runs = fs::write(dir.stopping(), b"");
+        let process = dir.read_process().and_then(Process::open);
+        if let Some(process) = &process {
+            process.kill_group();
+            process.wait_for_end();
+        }
+        match (shim, exited) {
+            // A shim that has seen the exit has left nothing behind.
+            (_, Some(exit)) if exit != Exit::Unknown => {}
+            // With its container gone the shim ends by itself.
+            (Some(shim), _) if process.is_some() => {
+                if !shim.wait_for_end() {
+                    shim.signal(Signal::KILL);
+                    kill_marked(task, name);
+                }
+            }
+            // It is between its start and the container's.
+            (Some(shim), _) => {
+                shim.signal(Signal::KILL);
+                shim.wait_for_end();
+                kill_marked(task, name);
+            }
+            (None, _) if process.is_some() => kill_marked(task, name),
+            (None, _) => {}
+        }
+    }
+
+    fn keep_log(&self, task: TaskId, name: &str) {
+        let log = self.layout.container(task, name).log();
+        if fs::metadata(&log).is_ok_and(|file| file.len() > 0)
+            && let Err(error) = fs::rename(&log, self.layout.kept_log(task, name))
+        {
+            tracing::warn!(%error, %task, container = name, "could not keep the output");
+        }
+    }
+
+    /// Removes all but the newest kept outputs.
+    fn prune_logs(&self) {
+        let Ok(entries) = fs::read_dir(self.layout.logs()) else { return };
+        let mut logs: Vec<_> = entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+            })
+            .collect();
+        logs.sort();
+        for (_, path) in logs.iter().rev().skip(KEPT_LOGS) {
+            let _already_gone = fs::remove_file(path);
+        }
+    }
+}
+
+/// A plain exec of the binary with nothing of the engine's: no environment, no descriptors.
+fn spawn_shim(binary: &Path, dir: &Path) -> io::Result<Pid> {
+    let child = Command::new(binary)
+        .arg("shim")
+        .arg(dir)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(Pid::from_child(&child))
+}
