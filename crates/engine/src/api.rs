@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use neargate_core::input::Command;
+pub use neargate_runtime::ImageSource;
 use serde::{Deserialize, Serialize};
 
 /// From the command line.
@@ -29,18 +30,6 @@ pub enum Request {
     },
     /// Stop every task, then edge and engine; answered by `Accepted` when all is gone.
     Down,
-}
-
-/// Where an image repository comes from on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ImageSource {
-    /// One executable file, run as is. `neargate` means the running binary itself.
-    Binary {
-        /// Absolute path, or `neargate`.
-        path: String,
-        /// The image's own entry point arguments, e.g. `["stand-in"]`.
-        arguments: Vec<String>,
-    },
 }
 
 /// To the command line.
@@ -139,7 +128,7 @@ pub struct ServiceView {
     pub steady: bool,
     /// Why it is not steady, newest reason first.
     pub reason: Option<String>,
-    /// Newest (PRIMARY) first.
+    /// Newest (PRIMARY) first; after the live ones a few that were replaced.
     pub deployments: Vec<DeploymentView>,
     /// Labels.
     pub tags: BTreeMap<String, String>,
@@ -151,7 +140,7 @@ pub struct ServiceView {
 pub struct DeploymentView {
     /// `ecs-svc/<19 digits>`.
     pub id: String,
-    /// PRIMARY, ACTIVE.
+    /// PRIMARY, ACTIVE; INACTIVE once replaced and without tasks.
     pub status: String,
     /// IN_PROGRESS, COMPLETED, FAILED.
     pub rollout_state: String,
@@ -167,6 +156,12 @@ pub struct DeploymentView {
     pub pending: u32,
     /// Consecutive failures.
     pub failed_tasks: u32,
+    /// When it was made, platform milliseconds.
+    #[serde(default)]
+    pub created_at_ms: u64,
+    /// When its state last changed, platform milliseconds.
+    #[serde(default)]
+    pub updated_at_ms: u64,
 }
 
 /// A task.

@@ -1,0 +1,112 @@
+//! Commands for tests.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use neargate_core::input::Command;
+use neargate_core::load_balancer::{
+    Action, Condition, ListenerSpec, LoadBalancerSpec, Rule, TargetGroupSpec, TargetHealthCheck,
+    WeightedTargetGroup,
+};
+use neargate_core::network::SubnetSpec;
+use neargate_core::service::{
+    DeploymentConfiguration, ServiceLoadBalancer, ServiceName, ServiceSpec, TaskDefinitionRef,
+};
+use neargate_core::task_definition::{ContainerDefinition, PortMapping, TaskDefinition};
+
+pub(crate) fn name(service: &str) -> ServiceName {
+    ServiceName { cluster: "main".into(), service: service.into() }
+}
+
+pub(crate) fn definition(family: &str) -> TaskDefinition {
+    let mut container = ContainerDefinition::new("web", "shop/web:1");
+    container.ports = vec![PortMapping { container_port: 80, name: None }];
+    TaskDefinition {
+        family: family.into(),
+        revision: 0,
+        cpu: 256,
+        memory_mib: 512,
+        containers: vec![container],
+        execution_role: None,
+        task_role: None,
+        ephemeral_storage_gib: 20,
+        tags: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn service(service: &str, desired_count: u32) -> ServiceSpec {
+    ServiceSpec {
+        name: name(service),
+        task_definition: TaskDefinitionRef { family: service.into(), revision: None },
+        desired_count,
+        scaling_limits: None,
+        deployment: DeploymentConfiguration::default(),
+        capacity: Vec::new(),
+        load_balancers: vec![ServiceLoadBalancer {
+            target_group: format!("{service}-tg"),
+            container: "web".into(),
+            port: 80,
+        }],
+        registry: None,
+        subnets: vec!["a".into(), "b".into()],
+        security_groups: Vec::new(),
+        health_check_grace_period_ms: 0,
+        zone_rebalancing: false,
+        enable_execute_command: false,
+        tags: BTreeMap::new(),
+    }
+}
+
+fn subnet(name: &str, third: u8) -> Command {
+    Command::PutSubnet(SubnetSpec {
+        name: name.into(),
+        zone: format!("us-east-1{name}"),
+        base: Ipv4Addr::new(127, 9, third, 0),
+        prefix: 24,
+    })
+}
+
+/// One service behind a load balancer, rule `/test/auth/*`.
+pub(crate) fn system(service_name: &str, desired_count: u32) -> Vec<Command> {
+    let target_group = format!("{service_name}-tg");
+    let forward = Action::Forward(vec![WeightedTargetGroup {
+        target_group: target_group.clone(),
+        weight: 1,
+    }]);
+    vec![
+        Command::PutCluster { name: "main".into() },
+        subnet("a", 1),
+        subnet("b", 2),
+        Command::PutTaskDefinition(Box::new(definition(service_name))),
+        Command::PutLoadBalancer(LoadBalancerSpec {
+            name: "lb".into(),
+            internet_facing: true,
+            subnets: vec!["a".into(), "b".into()],
+            idle_timeout_ms: 60_000,
+            tags: BTreeMap::new(),
+        }),
+        Command::PutTargetGroup(TargetGroupSpec {
+            name: target_group,
+            port: 80,
+            health_check: TargetHealthCheck::default(),
+            deregistration_delay_ms: 5_000,
+            tags: BTreeMap::new(),
+        }),
+        Command::PutListener(ListenerSpec {
+            load_balancer: "lb".into(),
+            port: 80,
+            host_port: 8080,
+            default_action: Action::FixedResponse {
+                status: 404,
+                content_type: "text/plain".into(),
+                body: String::new(),
+            },
+            rules: vec![Rule {
+                priority: 7,
+                conditions: vec![Condition::PathPattern(vec!["/test/auth/*".into()])],
+                action: forward,
+            }],
+        }),
+        Command::PutService(Box::new(service(service_name, desired_count))),
+    ]
+}

@@ -1,0 +1,45 @@
+//! How an engine is to run.
+
+use std::path::PathBuf;
+
+/// The port local AWS tools default to.
+pub const DEFAULT_PORT: u16 = 4566;
+/// The account local AWS tools take for granted.
+pub const DEFAULT_ACCOUNT: &str = "000000000000";
+/// The region unless another one is asked for.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// How an engine is to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// State directory; created if needed.
+    pub home: PathBuf,
+    /// Port of the AWS endpoint on 127.0.0.1; 0 lets the machine choose.
+    pub port: u16,
+    /// Platform seconds per real second, at least 1.
+    pub pace: u32,
+    /// Twelve digits; `None` is the platform's own, or [`DEFAULT_ACCOUNT`] for a new one.
+    pub account: Option<String>,
+    /// `None` is the platform's own, or [`DEFAULT_REGION`] for a new one.
+    pub region: Option<String>,
+    /// Serve `POST /_neargate/reset`.
+    pub resettable: bool,
+    /// The program with the subcommands `edge` and `shim`: the running binary itself.
+    pub binary: PathBuf,
+}
+
+impl Options {
+    /// Defaults: pace 1, port 4566, nothing resettable.
+    #[must_use]
+    pub fn new(home: PathBuf, binary: PathBuf) -> Self {
+        Self {
+            home,
+            port: DEFAULT_PORT,
+            pace: 1,
+            account: None,
+            region: None,
+            resettable: false,
+            binary,
+        }
+    }
+}
