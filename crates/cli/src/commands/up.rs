@@ -1,0 +1,321 @@
+//! `neargate up`
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use neargate_core::input::Command;
+use neargate_core::service::ServiceName;
+use neargate_engine::api::{ImageSource, PlatformView, Status};
+use neargate_system::{CommandOptions, ImageOrigin, System};
+
+use super::down::take_down;
+use super::wait::{self, Ending};
+use super::{events, stderr_colours, stdout_colours};
+use crate::cli::{Driver, Global};
+use crate::client::{Client, EngineLost};
+use crate::engine_process::{self, Wanted};
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::interrupt::Interrupts;
+use crate::out;
+use crate::outcome::Goal;
+use crate::render::views;
+
+/// How often events are looked for while attached.
+const EVENTS_POLL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  neargate up systems/microservices                          stay attached; Ctrl-C stops everything
+  neargate up systems/broxiva --env production --detach
+  neargate up . --detach --pace 20 --home /tmp/fast          control loops run 20 times faster
+  neargate up . --detach --ephemeral-ports --json | jq -r '.services[].url'
+
+Exit codes: 0 every service is steady, 1 not (the reason per service is printed), 2 the description
+or an option is wrong and nothing was changed.")]
+pub(crate) struct Up {
+    /// Folder of a neargate.yaml, or such a file
+    #[arg(default_value = ".")]
+    directory: PathBuf,
+    /// Environment to bring up; may be repeated [default: what the description says]
+    #[arg(long, value_name = "NAME")]
+    env: Vec<String>,
+    /// Return once everything is steady and leave the platform running
+    #[arg(long, short)]
+    detach: bool,
+    /// How tasks are run
+    #[arg(long, value_enum, default_value_t = Driver::Auto)]
+    driver: Driver,
+    /// Platform seconds per real second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pace: Option<u32>,
+    /// Port of the AWS endpoint; 0 lets the machine choose [default: 4566]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// Let the machine choose the ports the load balancers listen on
+    #[arg(long)]
+    ephemeral_ports: bool,
+    /// Give up waiting for steady state after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u64,
+    /// Print what `ps --json` prints once everything is steady
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is sent to the engine.
+struct Plan {
+    commands: Vec<Command>,
+    images: BTreeMap<String, ImageSource>,
+    services: Vec<ServiceName>,
+    listeners: Vec<(String, u16)>,
+}
+
+impl Up {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
+        if self.driver == Driver::Container {
+            return Err(Failure::bad_input(
+                "--driver container is not available: this version only has `process`",
+            )
+            .hint("leave --driver out, or write --driver process"));
+        }
+        let system = load(&self.directory)?;
+        let environments = self.environments(&system)?;
+        let home = global.home()?;
+        let interrupts = Interrupts::catch()?;
+        let wanted = Wanted {
+            pace: self.pace,
+            port: self.port,
+            driver: (self.driver == Driver::Process).then(|| "process".to_owned()),
+        };
+        let (mut client, status, started) = engine_process::ensure(&home, &wanted, &interrupts)?;
+        if self.driver == Driver::Auto && started {
+            out::note(
+                "driver process: tasks are plain processes on their own loopback addresses; a \
+                 network namespace of their own, isolation and limits are missing\n",
+            );
+        }
+        let goal = match self.apply(&mut client, &status, &system, &environments) {
+            Ok(goal) => goal,
+            Err(failure) => {
+                // Nothing changed also means: no engine that was not there before.
+                if started {
+                    take_down(&home, client, &interrupts)?;
+                }
+                return Err(failure);
+            }
+        };
+        let timeout = Duration::from_secs(self.timeout);
+        match wait::until_steady(&mut client, &goal, timeout, &interrupts) {
+            Ok(Ending::Steady(view)) => self.show(&view, &goal)?,
+            Ok(Ending::Interrupted) if self.detach => {
+                return Err(Failure::new("interrupted before everything was steady")
+                    .hint("the platform goes on by itself; `neargate down` stops it"));
+            }
+            Ok(Ending::Interrupted) => return self.stop(&home, client, &interrupts),
+            Err(failure) if lost_engine(&failure) => return Err(engine_gone(failure)),
+            Err(failure) => {
+                return Err(failure.hint("the platform is still up; `neargate down` stops it"));
+            }
+        }
+        if self.detach { Ok(()) } else { self.attach(&home, client, &goal, &interrupts) }
+    }
+
+    /// The environments to bring up.
+    fn environments<'a>(&'a self, system: &'a System) -> Result<Vec<&'a str>, Failure> {
+        if self.env.is_empty() {
+            return Ok(system.default_environments.iter().map(String::as_str).collect());
+        }
+        let unknown: Vec<&String> =
+            self.env.iter().filter(|name| system.environment(name).is_none()).collect();
+        if unknown.is_empty() {
+            return Ok(self.env.iter().map(String::as_str).collect());
+        }
+        let known: Vec<&str> = system.environments.iter().map(|e| e.name.as_str()).collect();
+        let errors =
+            unknown.iter().map(|name| format!("{} has no environment `{name}`", system.name));
+        Err(Failure::bad_inputs(errors).hint(format!("it has {}", known.join(", "))))
+    }
+
+    /// Tells the engine; what is to be waited for.
+    fn apply(
+        &self,
+        client: &mut Client,
+        status: &Status,
+        system: &System,
+        environments: &[&str],
+    ) -> Result<Goal, Failure> {
+        let options = CommandOptions {
+            ephemeral_ports: self.ephemeral_ports,
+            loopback_network: loopback_network(&status.dns),
+        };
+        let before = client.platform()?;
+        let plan = plan(system, environments, &options, &before);
+        client.commands(plan.commands, plan.images)?;
+        let mut goal = wait::goal_from(&client.platform()?, &plan.services);
+        goal.listeners = plan.listeners;
+        Ok(goal)
+    }
+
+    /// The result on standard output.
+    fn show(&self, view: &PlatformView, goal: &Goal) -> Result<(), Failure> {
+        if self.json {
+            let mut view = view.clone();
+            view.tasks.retain(|task| task.status != "STOPPED");
+            out::json(&view)?;
+            return Ok(());
+        }
+        let mut services = view.services.clone();
+        services.retain(|s| {
+            let name = ServiceName { cluster: s.cluster.clone(), service: s.name.clone() };
+            goal.services.contains_key(&name)
+        });
+        out::data(&views::services(&services, stdout_colours()))?;
+        Ok(())
+    }
+
+    /// Shows events until Ctrl-C.
+    fn attach(
+        &self,
+        home: &Home,
+        mut client: Client,
+        goal: &Goal,
+        interrupts: &Interrupts,
+    ) -> Result<(), Failure> {
+        out::note("attached: events follow, Ctrl-C stops everything\n");
+        let colours = stderr_colours();
+        let mut seen = BTreeSet::new();
+        let mut first = true;
+        loop {
+            for name in goal.services.keys() {
+                let fresh = match client.events(&name.cluster, &name.service) {
+                    Ok(events) => events,
+                    Err(failure) if lost_engine(&failure) => return Err(engine_gone(failure)),
+                    // Somebody deleted the service meanwhile.
+                    Err(_) => continue,
+                };
+                for event in fresh {
+                    if seen.insert(event.id.clone()) && !first {
+                        out::note(&format!("{}\n", events::line(&event, colours)));
+                    }
+                }
+            }
+            first = false;
+            if interrupts.wait(EVENTS_POLL) {
+                return self.stop(home, client, interrupts);
+            }
+        }
+    }
+
+    fn stop(&self, home: &Home, client: Client, interrupts: &Interrupts) -> Result<(), Failure> {
+        out::note("stopping everything; Ctrl-C again leaves at once\n");
+        take_down(home, client, interrupts)?;
+        out::note("everything is stopped\n");
+        Ok(())
+    }
+}
+
+fn lost_engine(failure: &Failure) -> bool {
+    failure.errors.iter().any(|error| error.is::<EngineLost>())
+}
+
+fn engine_gone(failure: Failure) -> Failure {
+    failure.hint(
+        "tasks and load balancer go on without their engine; `neargate up` or `neargate serve` \
+         on the same home takes them over again",
+    )
+}
+
+/// Reads and checks a description; every problem is one error.
+pub(crate) fn load(path: &Path) -> Result<System, Failure> {
+    neargate_system::load(path).map_err(|diagnostics| Failure::bad_inputs(diagnostics.problems()))
+}
+
+/// Ports of this machine that the listeners of the default environments want.
+pub(crate) fn host_ports(system: &System) -> Vec<u16> {
+    let ports: BTreeSet<u16> = system
+        .environments
+        .iter()
+        .filter(|environment| system.default_environments.contains(&environment.name))
+        .flat_map(|environment| &environment.load_balancers)
+        .flat_map(|balancer| &balancer.listeners)
+        .map(|listener| listener.host_port)
+        .filter(|port| *port != 0)
+        .collect();
+    ports.into_iter().collect()
+}
+
+/// The H of the engine's own network 127.H.0.0/16, from the address of its DNS server 127.H.0.2.
+fn loopback_network(dns: &str) -> Option<u8> {
+    let address: Ipv4Addr = dns.rsplit_once(':')?.0.parse().ok()?;
+    address.is_loopback().then(|| address.octets()[1])
+}
+
+fn plan(
+    system: &System,
+    environments: &[&str],
+    options: &CommandOptions,
+    before: &PlatformView,
+) -> Plan {
+    let mut commands = system.commands(environments, options);
+    let mut services = Vec::new();
+    let mut listeners = Vec::new();
+    for command in &commands {
+        match command {
+            Command::PutService(spec) => services.push(spec.name.clone()),
+            Command::PutListener(spec) => listeners.push((spec.load_balancer.clone(), spec.port)),
+            _ => {}
+        }
+    }
+    // What the description no longer names goes; what is going already is left alone.
+    let existing: Vec<(ServiceName, BTreeMap<String, String>)> = before
+        .services
+        .iter()
+        .filter(|s| s.status == "ACTIVE")
+        .map(|s| (crate::lookup::key(s), s.tags.clone()))
+        .collect();
+    let obsolete = system.obsolete(&existing, environments);
+    commands.extend(
+        obsolete.into_iter().map(|service| Command::DeleteService { service, force: true }),
+    );
+    let images = system
+        .images()
+        .iter()
+        .map(|(repository, image)| {
+            let tags = (!image.tags.is_empty()).then(|| image.tags.clone());
+            let source = match &image.origin {
+                // An application's own command means nothing to what stands in for it.
+                ImageOrigin::StandIn => ImageSource::Binary {
+                    path: "neargate".to_owned(),
+                    arguments: vec!["stand-in".to_owned()],
+                    fixed_arguments: true,
+                    tags,
+                },
+                ImageOrigin::Binary { path, arguments } => ImageSource::Binary {
+                    path: path.display().to_string(),
+                    arguments: arguments.clone(),
+                    fixed_arguments: false,
+                    tags,
+                },
+            };
+            (repository.clone(), source)
+        })
+        .collect();
+    Plan { commands, images, services, listeners }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_is_read_from_the_dns_address() {
+        assert_eq!(loopback_network("127.77.0.2:53"), Some(77));
+        assert_eq!(loopback_network("10.0.0.2:53"), None);
+        assert_eq!(loopback_network("nonsense"), None);
+    }
+}
