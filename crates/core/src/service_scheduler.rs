@@ -189,18 +189,6 @@ impl Platform {
         let deployment_id = DeploymentId(self.rng.below(9_000_000_000_000_000_000) + 10);
         let Some(service) = self.services.get_mut(&id) else { return };
         let now = turn.now;
-        for deployment in &mut service.deployments {
-            let of_it = |t: &&TaskId| {
-                self.tasks.get(*t).is_some_and(|task| {
-                    task.deployment == deployment.id
-                        && task.is_wanted()
-                        && task.started_at.is_some()
-                })
-            };
-            let running = service.tasks.iter().filter(of_it).count();
-            deployment.desired = u32::try_from(running).unwrap_or(u32::MAX);
-            deployment.updated_at = now;
-        }
         let desired = service.spec.desired_count;
         let mut deployment = Deployment::new(deployment_id, Arc::clone(&revision), desired, now);
         if let Some(reason) = rollback_reason {
@@ -212,6 +200,19 @@ impl Platform {
                     deployment.breaker.seen_running |= task.started_at.is_some();
                 }
             }
+        }
+        // After the take-over: a task taken over must not be missed where it was.
+        for deployment in &mut service.deployments {
+            let of_it = |t: &&TaskId| {
+                self.tasks.get(*t).is_some_and(|task| {
+                    task.deployment == deployment.id
+                        && task.is_wanted()
+                        && task.started_at.is_some()
+                })
+            };
+            let running = service.tasks.iter().filter(of_it).count();
+            deployment.desired = u32::try_from(running).unwrap_or(u32::MAX);
+            deployment.updated_at = now;
         }
         service.spec.task_definition.revision = Some(revision.definition.revision);
         service.spec.task_definition.family.clone_from(&revision.definition.family);
@@ -343,8 +344,10 @@ impl Platform {
         let count = |matches: &dyn Fn(&Task) -> bool| {
             u32::try_from(wanted().filter(|t| matches(t)).count()).unwrap_or(u32::MAX)
         };
-        let provider =
-            next_provider(&service.spec.capacity, |p| count(&|t: &Task| t.capacity == p));
+        // By deployment: else the tasks on their way out would hold the base of those that stay.
+        let provider = next_provider(&service.spec.capacity, |p| {
+            count(&|t: &Task| t.deployment == deployment && t.capacity == p)
+        });
         let placeable = provider.filter(|p| *p == CapacityProvider::Fargate || self.spot_available);
         let zones = self.usable_zones(&revision);
         let zone = pick_zone(
@@ -363,8 +366,9 @@ impl Platform {
         let (zone, subnet) = (Arc::from(zone), zones.get(zone).copied().unwrap_or_default());
         let subnet: Arc<str> = Arc::from(subnet);
         let rebalancing = service.rebalance == Rebalance::Starting;
-        let replaces_unhealthy =
-            !rebalancing && wanted().any(|t| t.deployment == deployment && t.failure_counted);
+        let unhealthy = count(&|t: &Task| {
+            t.deployment == deployment && self.task_state(t) == TaskState::Unhealthy
+        });
         let name = service.spec.name.service.clone();
         let Some(address) = self.subnets.get_mut(&*subnet).and_then(|s| s.allocate()) else {
             return false;
@@ -391,7 +395,7 @@ impl Platform {
         } else {
             let news = turn.news(id);
             news.started.push(task_id);
-            news.replaced += usize::from(replaces_unhealthy);
+            news.replaced += usize::from(news.replaced < unhealthy as usize);
         }
         true
     }
@@ -459,7 +463,9 @@ impl Platform {
         let rebalanced = std::mem::take(&mut service.rebalance) == Rebalance::Stopping;
         if rebalanced {
             let counts = self.zone_counts(id);
-            turn.say(id, event::balanced(&name, &counts));
+            if is_balanced(counts.iter().map(|(_, count)| *count)) {
+                turn.say(id, event::balanced(&name, &counts));
+            }
         }
         let Some(service) = self.services.get_mut(&id) else { return };
         match service.steady_since {
@@ -480,14 +486,15 @@ impl Platform {
         }
     }
 
-    /// Starts rebalancing over zones, if a task can be placed for it: only from a steady state, and only with room above desired
-    /// (ECS-SVC-5, ECS-SVC-6).
+    /// Starts rebalancing over zones, if a task can be placed for it: only from a steady state, and
+    /// only with room above desired (ECS-SVC-5, ECS-SVC-6).
     fn check_balance(&mut self, id: ServiceId, turn: &mut Turn) {
         let Some(service) = self.services.get(&id) else { return };
         let Some(primary) = service.primary() else { return };
         let desired = service.spec.desired_count;
         let has_room = service.spec.deployment.upper_bound(desired) > desired;
-        if !service.spec.zone_rebalancing || !has_room || desired < 2 {
+        let may_start = primary.may_start(turn.now);
+        if !service.spec.zone_rebalancing || !has_room || !may_start || desired < 2 {
             return;
         }
         let primary = primary.id;
@@ -497,8 +504,11 @@ impl Platform {
             return;
         }
         self.set_rebalance(id, Rebalance::Starting);
+        let said = turn.news(id).messages.len();
         if self.start_task(id, primary, turn) {
             self.say_once(id, event::not_balanced(&name, &counts), turn);
+            // First why, then what.
+            turn.news(id).messages[said..].reverse();
             if let Some(service) = self.services.get_mut(&id) {
                 service.steady_since = None;
             }

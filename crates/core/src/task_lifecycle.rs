@@ -189,6 +189,7 @@ impl Platform {
             matches!(stop.code, StopCode::EssentialContainerExited | StopCode::TaskFailedToStart);
         let (service, deployment, mode) = (task.service, task.deployment, stop.mode);
         let name = task.revision.service.clone();
+        let has_targets = !task.revision.load_balancers.is_empty();
         let placement_failure = (stop.code == StopCode::TaskFailedToStart)
             .then(|| event::unable_to_place(&name, stop.reason.trim_end_matches('.')));
         task.stop = Some(stop);
@@ -202,7 +203,7 @@ impl Platform {
                     self.wake_at(until, Wake::Task(id));
                 }
             }
-            if mode == StopMode::Drain {
+            if mode == StopMode::Drain && has_targets {
                 *turn.news(service).draining.entry(deployment).or_default() += 1;
             }
         }
@@ -224,9 +225,13 @@ impl Platform {
         let (service_id, deployment_id) = (task.service, task.deployment);
         let Some(service) = self.services.get_mut(&service_id) else { return };
         let name = service.spec.name.service.clone();
+        let desired = service.spec.desired_count;
+        let watched = service.spec.deployment.circuit_breaker;
         let Some(deployment) = service.deployment_mut(deployment_id) else { return };
-        // Once decided the count stands: it shows what the decision was based on.
-        if deployment.rollout == RolloutState::InProgress {
+        // Once decided the count stands: it shows what the decision was based on. It is decided at
+        // the threshold, also when more tasks fail, or recover, in the same moment (ECS-CB-3).
+        let decided = watched && !deployment.is_rollback && deployment.breaker.is_tripped(desired);
+        if deployment.rollout == RolloutState::InProgress && !decided {
             deployment.breaker.record(outcome);
         }
         match outcome {
