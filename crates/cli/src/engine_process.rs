@@ -29,6 +29,8 @@ pub(crate) struct Wanted {
     pub(crate) port: Option<u16>,
     /// How tasks are run.
     pub(crate) driver: Option<String>,
+    /// Region of a platform that is about to be made; it stands in every ARN.
+    pub(crate) region: Option<String>,
 }
 
 /// The running engine of the home; starts it when there is none. `true` when it was started.
@@ -89,6 +91,9 @@ fn start(home: &Home, wanted: &Wanted, interrupts: &Interrupts) -> Result<Client
     }
     if let Some(pace) = wanted.pace {
         command.arg("--pace").arg(pace.to_string());
+    }
+    if let Some(region) = &wanted.region {
+        command.arg("--region").arg(region);
     }
     let mut child = command
         .stdin(Stdio::null())
@@ -167,7 +172,10 @@ mod tests {
             dns: "127.9.0.2:53".to_owned(),
         };
         let check = |pace, port, driver: Option<&str>| {
-            conflict(&status, &Wanted { pace, port, driver: driver.map(str::to_owned) })
+            conflict(
+                &status,
+                &Wanted { pace, port, driver: driver.map(str::to_owned), region: None },
+            )
         };
         assert_eq!(check(None, None, None), None);
         assert_eq!(check(Some(20), Some(4566), Some("process")), None);

@@ -63,9 +63,9 @@ impl Home {
         self.0.join("engine.log")
     }
 
-    /// Output of one container.
-    pub(crate) fn container_log(&self, task: &str, container: &str) -> PathBuf {
-        self.0.join("tasks").join(task).join(container).join("output.log")
+    /// Output of one container, also of a task that stopped a while ago.
+    pub(crate) fn container_log(&self, task: &str, container: &str) -> Option<PathBuf> {
+        Some(neargate_runtime::log_path(&self.0, task.parse().ok()?, container))
     }
 }
 

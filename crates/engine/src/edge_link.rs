@@ -156,7 +156,7 @@ impl Worker {
                     Ok(Ending::NobodyListens) => return,
                     Ok(Ending::Lost) => pause = FIRST_PAUSE,
                     Ok(Ending::OtherVersion) => {
-                        self.wait_for_end();
+                        self.process = None;
                         pause = FIRST_PAUSE;
                     }
                     Err(error) => tracing::warn!(%error, "the edge did not introduce itself"),
@@ -313,15 +313,6 @@ impl Worker {
             process.kill();
         }
         let _nobody_listens = self.events.send(Event::EdgeGone);
-    }
-
-    /// Until the edge that was told to end does not answer any more.
-    fn wait_for_end(&mut self) {
-        let began = monotonic();
-        while began.elapsed() < END_TIMEOUT && UnixStream::connect(&self.options.socket).is_ok() {
-            std::thread::sleep(FIRST_PAUSE);
-        }
-        self.process = None;
     }
 }
 

@@ -334,9 +334,15 @@ impl Engine {
         }
     }
 
+    /// What a new connection begins with.
     fn sync_edge(&mut self) {
         if std::mem::take(&mut self.sync_due) {
-            let message = data_plane::sync(self.parts.ledger.platform());
+            let to_end = self.take_down.as_ref().is_some_and(|t| t.edge_told.is_some());
+            // One that came when all was gone already has nothing left to do.
+            let message = match to_end {
+                true => ToEdge::Shutdown,
+                false => data_plane::sync(self.parts.ledger.platform()),
+            };
             self.tell_edge(message);
         }
     }
@@ -425,8 +431,9 @@ impl Engine {
                 }
             }
             Some(take_down) => {
-                self.tell_edge(ToEdge::Shutdown);
+                // In this order, or the link would replace an edge that is quick to end.
                 self.parts.link.retire();
+                self.tell_edge(ToEdge::Shutdown);
                 self.take_down = Some(TakeDown { edge_told: Some(monotonic()), ..take_down });
             }
             None => {}

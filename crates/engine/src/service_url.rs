@@ -13,6 +13,9 @@ pub(crate) fn host_port(listener: &ListenerState) -> Option<u16> {
 }
 
 /// E.g. `http://127.0.0.1:8080/test/auth/`; `None` when no listener that accepts leads there.
+///
+/// A rule that asks for a host comes last: its URL has the host's name, which this machine resolves
+/// only if somebody made it so (`curl --resolve`).
 pub(crate) fn of(platform: &Platform, service: &Service) -> Option<String> {
     let registers =
         |group: &str| service.spec.load_balancers.iter().any(|own| own.target_group == group);
@@ -20,28 +23,26 @@ pub(crate) fn of(platform: &Platform, service: &Service) -> Option<String> {
     listeners
         .filter_map(|listener| {
             let port = host_port(listener)?;
-            let (priority, path, host) = route(&listener.spec, &registers)?;
-            Some((priority, port, path, host))
+            let (host, priority, path) = route(&listener.spec, &registers)?;
+            Some((host, priority, port, path))
         })
         .min()
-        .map(|(_, port, path, host)| {
-            let note = host.map(|host| format!(" (Host: {host})")).unwrap_or_default();
-            format!("http://127.0.0.1:{port}{path}{note}")
+        .map(|(host, _, port, path)| {
+            format!("http://{}:{port}{path}", host.as_deref().unwrap_or("127.0.0.1"))
         })
 }
 
-/// Priority, path and host of the first rule that leads to one of the groups.
+/// Host, priority and path of the rule that leads to one of the groups most directly: without a
+/// host condition, then by the lowest number.
 fn route(
     spec: &ListenerSpec,
     registers: &dyn Fn(&str) -> bool,
-) -> Option<(u32, String, Option<String>)> {
-    // Rules are sorted by priority.
-    let rule = spec.rules.iter().find(|rule| groups_of(&rule.action).any(registers));
-    if let Some(rule) = rule {
-        return Some((rule.priority, path_of(rule), host_of(rule)));
-    }
-    let by_default = groups_of(&spec.default_action).any(registers);
-    by_default.then(|| (u32::MAX, "/".to_owned(), None))
+) -> Option<(Option<String>, u32, String)> {
+    let rules = spec.rules.iter().filter(|rule| groups_of(&rule.action).any(registers));
+    let by_rule = rules.map(|rule| (host_of(rule), rule.priority, path_of(rule)));
+    let by_default =
+        groups_of(&spec.default_action).any(registers).then(|| (None, u32::MAX, "/".to_owned()));
+    by_rule.chain(by_default).min()
 }
 
 /// The part of the first path pattern before its first wildcard.

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_end_at_the_first_wildcard_and_hosts_are_noted() {
+    fn paths_end_at_the_first_wildcard_and_hosts_are_named() {
         let mut world = World::with(system("auth", 1));
         world.bind(Ok(8080));
         let balancer = world.platform.load_balancers().next().expect("there");
@@ -352,8 +352,8 @@ mod tests {
             (vec![path("/v?/x")], "http://127.0.0.1:8080/v"),
             (vec![path("/exact")], "http://127.0.0.1:8080/exact"),
             (vec![path("*")], "http://127.0.0.1:8080/"),
-            (vec![host.clone()], "http://127.0.0.1:8080/ (Host: *.example.com)"),
-            (vec![host, path("/p/*")], "http://127.0.0.1:8080/p/ (Host: *.example.com)"),
+            (vec![host.clone()], "http://*.example.com:8080/"),
+            (vec![host, path("/p/*")], "http://*.example.com:8080/p/"),
         ] {
             let mut spec = original.clone();
             spec.rules[0].conditions = conditions;

@@ -16,6 +16,7 @@ mod container;
 mod error;
 mod images;
 mod layout;
+mod logs;
 mod process;
 mod runtime;
 pub mod shim;
@@ -23,4 +24,5 @@ mod watch;
 
 pub use error::Error;
 pub use images::{ImageReference, ImageSource, InvalidReference, OWN_BINARY};
+pub use logs::log_path;
 pub use runtime::{Observer, Runtime, RuntimeOptions};

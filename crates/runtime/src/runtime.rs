@@ -188,7 +188,7 @@ impl Runtime {
     }
 
     /// Removes what the task holds, killing what still runs; answered by `TaskReleased`. Its
-    /// output stays readable at [`Self::log_path`] for a while.
+    /// output stays readable at [`crate::log_path`] for a while.
     pub fn release_task(&self, task: TaskId) {
         self.give(Job::Release(task));
     }
@@ -212,13 +212,6 @@ impl Runtime {
     #[must_use]
     pub fn known_tasks(&self) -> Vec<TaskId> {
         self.shared.layout.task_ids()
-    }
-
-    /// Where the container's output is, while its task exists and for a while after.
-    #[must_use]
-    pub fn log_path(&self, task: TaskId, container: &str) -> PathBuf {
-        let current = self.shared.layout.container(task, container).log();
-        if current.exists() { current } else { self.shared.layout.kept_log(task, container) }
     }
 
     fn give(&self, job: Job) {
@@ -308,19 +301,18 @@ impl Shared {
             catalog
                 .resolve(&container.image, &self.options.binary)
                 .map_err(|error| error.to_string())?;
-            let ceiling = rustix::process::getrlimit(Resource::Nofile).maximum;
-            if let (Some((_, wanted)), Some(ceiling)) = (container.nofile, ceiling)
-                && wanted > ceiling
-            {
-                return Err(format!(
-                    "CannotCreateContainerError: container {} asks for {wanted} open files, this \
-                     machine allows {ceiling}; lower its nofile ulimit or raise the hard limit \
-                     neargate is started with",
-                    container.name
-                ));
-            }
         }
         Ok(())
+    }
+
+    /// A plain process cannot get more open files than this machine grants Neargate; it gets what
+    /// there is, and the log says so.
+    fn within_open_file_limit(&self, container: &str, (soft, hard): (u64, u64)) -> (u64, u64) {
+        let ceiling = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        if hard > ceiling {
+            tracing::warn!(container, wanted = hard, ceiling, "fewer open files than asked for");
+        }
+        (soft.min(ceiling), hard.min(ceiling))
     }
 
     fn start(&self, launch: &TaskLaunch, name: String) {
@@ -372,7 +364,7 @@ impl Shared {
             container: name.to_owned(),
             argv: argv(definition, &image),
             environment: environment(launch, definition, &image, &surroundings),
-            nofile: definition.nofile,
+            nofile: definition.nofile.map(|wanted| self.within_open_file_limit(name, wanted)),
             health_check: health_check(definition, self.options.pace),
             restart: restart(definition, self.options.pace),
             socket: self.layout.socket(),

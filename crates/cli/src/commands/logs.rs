@@ -93,9 +93,10 @@ fn sources(
         .filter(|t| t.service == service.service && t.cluster == service.cluster)
         .filter(|t| task.is_none_or(|id| t.id == id))
         .flat_map(|t| {
-            t.containers
-                .iter()
-                .map(|c| ((t.id.clone(), c.name.clone()), home.container_log(&t.id, &c.name)))
+            t.containers.iter().filter_map(|c| {
+                let path = home.container_log(&t.id, &c.name)?;
+                Some(((t.id.clone(), c.name.clone()), path))
+            })
         })
         .collect()
 }

@@ -91,6 +91,7 @@ impl Up {
             pace: self.pace,
             port: self.port,
             driver: (self.driver == Driver::Process).then(|| "process".to_owned()),
+            region: Some(system.region.clone()),
         };
         let (mut client, status, started) = engine_process::ensure(&home, &wanted, &interrupts)?;
         if self.driver == Driver::Auto && started {

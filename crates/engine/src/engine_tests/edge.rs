@@ -127,8 +127,8 @@ fn an_edge_of_another_version_is_replaced() {
     eventually("its end", || (!dir.path().join("edge.sock").exists()).then_some(()));
     assert_eq!(old.told(0), [ToEdge::Shutdown]);
     let new = FakeEdge::start(dir.path());
-    eventually("the new edge", || engine.edge_pid());
-    assert!(matches!(new.told(0).first(), Some(ToEdge::Sync { .. })));
+    let first = eventually("the new edge", || new.told(0).into_iter().next());
+    assert!(matches!(first, ToEdge::Sync { .. }), "{first:?}");
     engine.accepted(system("auth", 1));
     engine.until_steady();
     engine.accepted(vec![Command::Scale { service: name("auth"), desired_count: 0 }]);

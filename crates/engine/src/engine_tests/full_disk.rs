@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use neargate_core::input::{Command, Exit};
 use neargate_store::Store;
@@ -16,13 +16,23 @@ use crate::ledger::Journal;
 struct OnFullDisk {
     store: Store,
     full: Arc<AtomicBool>,
+    refusals: Arc<AtomicUsize>,
 }
 
 impl OnFullDisk {
+    fn journal(
+        full: &Arc<AtomicBool>,
+        refusals: &Arc<AtomicUsize>,
+    ) -> impl FnOnce(Store) -> Box<dyn Journal> {
+        let (full, refusals) = (Arc::clone(full), Arc::clone(refusals));
+        move |store| Box::new(OnFullDisk { store, full, refusals })
+    }
+
     fn check(&self) -> Result<(), neargate_store::Error> {
         if !self.full.load(Ordering::Acquire) {
             return Ok(());
         }
+        self.refusals.fetch_add(1, Ordering::AcqRel);
         Err(neargate_store::Error::Full {
             action: "append to",
             path: PathBuf::from("journal/segment-1"),
@@ -54,9 +64,8 @@ fn commands_are_refused_reports_are_kept_and_all_goes_on_when_there_is_room() {
     let machine = Machine::default();
     let _edge = FakeEdge::start(dir.path());
     let full = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&full);
-    let engine =
-        start_with(dir.path(), &machine, |store| Box::new(OnFullDisk { store, full: flag }));
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let engine = start_with(dir.path(), &machine, OnFullDisk::journal(&full, &refusals));
     engine.accepted(system("auth", 2));
     engine.until_steady();
 
@@ -70,6 +79,9 @@ fn commands_are_refused_reports_are_kept_and_all_goes_on_when_there_is_room() {
     }
     let victim = *machine.state().tasks.first().expect("tasks run");
     machine.exit(victim, Exit::Code(9));
+    // The report meets a full disk more than once.
+    let so_far = refusals.load(Ordering::Acquire);
+    eventually("more attempts", || (refusals.load(Ordering::Acquire) >= so_far + 3).then_some(()));
     // Questions are answered as before, by what is durable.
     assert_eq!(engine.view().services, view.services);
     assert_eq!(machine.state().starts, 2, "no effect without its input on disk");
@@ -94,9 +106,8 @@ fn the_next_command_tries_again_at_once() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let machine = Machine::default();
     let full = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&full);
-    let engine =
-        start_with(dir.path(), &machine, |store| Box::new(OnFullDisk { store, full: flag }));
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let engine = start_with(dir.path(), &machine, OnFullDisk::journal(&full, &refusals));
     let cluster = || vec![Command::PutCluster { name: "main".into() }];
     full.store(true, Ordering::Release);
     engine.rejected(cluster());

@@ -134,6 +134,8 @@ fn every_wish_may_be_made_twice() {
 /// The environment is the definition's and ours; signal masks and descriptors are clean.
 #[test]
 fn the_process_starts_clean() {
+    // Inherited by whatever this process starts, as a careless starter of the engine would have it.
+    let _pipe = nix::unistd::pipe().expect("a pipe");
     let machine = Machine::new();
     let script = "env; grep Sig /proc/self/status; ls /proc/self/fd | wc -l; pwd";
     let launch = machine.script_with(script, |container| {
@@ -159,7 +161,7 @@ fn the_process_starts_clean() {
 }
 
 #[test]
-fn the_nofile_limit_holds_and_one_above_the_ceiling_is_refused() {
+fn ecs_td_24_the_nofile_limit_holds_as_far_as_the_machine_grants_it() {
     let machine = Machine::new();
     let task = machine.start(&machine.script_with("ulimit -Sn; ulimit -Hn", |container| {
         container.nofile = Some((100, 200));
@@ -167,10 +169,13 @@ fn the_nofile_limit_holds_and_one_above_the_ceiling_is_refused() {
     machine.wait_exit(task);
     assert_eq!(machine.log(task), "100\n200\n");
 
-    let launch = machine.script_with("true", |c| c.nofile = Some((1024, u64::MAX - 1)));
-    machine.runtime().pull_images(launch);
-    let reason = machine.wait_reason();
-    assert!(reason.starts_with("CannotCreateContainerError: container app asks for"), "{reason}");
+    let granted = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let Some(granted) = granted else { return };
+    let task = machine.start(&machine.script_with("ulimit -Hn", |container| {
+        container.nofile = Some((100, granted + 1));
+    }));
+    machine.wait_exit(task);
+    assert_eq!(machine.log(task), format!("{granted}\n"));
 }
 
 /// ECS-STOP-8: what cannot be made says so, with the image as the user wrote it.
@@ -315,8 +320,8 @@ fn ecs_td_18_no_restart_after_a_short_run_or_a_stop() {
         container.restart_policy = restarting(Vec::new(), 0);
     }));
     machine.wait_started(stopped);
-    kill(machine.pid(stopped, "pid"), Signal::SIGKILL);
     let first = machine.pid(stopped, "pid");
+    kill(first, Signal::SIGKILL);
     wait_until("restarted", || {
         machine.dir(stopped).join("pid").exists() && machine.pid(stopped, "pid") != first
     });
@@ -334,6 +339,7 @@ fn fifty_starts_and_stops_leave_nothing() {
         for task in &tasks {
             machine.wait_started(*task);
         }
+        let shims: Vec<_> = tasks.iter().map(|task| machine.pid(*task, "shim.pid")).collect();
         for task in &tasks {
             machine.runtime().stop_container(*task, APP);
         }
@@ -346,13 +352,14 @@ fn fifty_starts_and_stops_leave_nothing() {
             machine.wait_for("release", |o| *o == Observation::TaskReleased { task });
             wait_until("no process", || processes_of(&machine, task).is_empty());
         }
+        for shim in shims {
+            let stat = format!("/proc/{shim}");
+            wait_until("reaped", || !std::fs::exists(&stat).expect("/proc"));
+        }
     }
     assert_eq!(machine.runtime().known_tasks(), []);
     let left = std::fs::read_dir(machine.home.path().join("tasks")).expect("readable").count();
     assert_eq!(left, 0);
-    let zombies =
-        std::fs::read_to_string(format!("/proc/self/task/{}/children", nix::unistd::gettid()));
-    assert!(zombies.is_ok_and(|children| children.is_empty()), "every shim was reaped");
 }
 
 /// Releasing kills what still runs, shim and all.

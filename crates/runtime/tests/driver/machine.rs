@@ -180,7 +180,8 @@ impl Machine {
     }
 
     pub(crate) fn log(&self, task: TaskId) -> String {
-        std::fs::read_to_string(self.runtime().log_path(task, APP)).unwrap_or_default()
+        std::fs::read_to_string(neargate_runtime::log_path(self.home.path(), task, APP))
+            .unwrap_or_default()
     }
 }
 

@@ -153,12 +153,14 @@ fn a_container_prepared_but_not_started_starts_once() {
     machine.start(&launch);
     machine.wait_started(task);
     wait_until("output", || !machine.log(task).is_empty());
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_neargate-shim"))
+    let mut second = std::process::Command::new(env!("CARGO_BIN_EXE_neargate-shim"))
         .arg("shim")
         .arg(machine.dir(task))
-        .status()
+        .stdout(std::process::Stdio::null())
+        .spawn()
         .expect("runs");
-    assert!(second.success());
+    wait_until("the second shim leaves", || !is_alive(second.id()));
+    assert!(second.wait().expect("reaped").success());
     assert_eq!(machine.log(task), "started\n");
 }
 
