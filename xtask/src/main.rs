@@ -1,12 +1,14 @@
 //! Measurements and chores: `cargo run --release -p xtask -- <task>`.
 
+mod core_bench;
+mod counting_allocator;
 mod edge_bench;
 
 use clap::{Parser, Subcommand};
 
 // As in the `neargate` binary, so that what is measured here is what runs there.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: counting_allocator::Counting = counting_allocator::Counting;
 
 /// Measurements and chores of the project.
 #[derive(Parser)]
@@ -17,6 +19,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Cost of the core per task, and speed of the simulator.
+    CoreBench(core_bench::Arguments),
     /// Compare the edge with nginx and haproxy: requests per CPU-second.
     EdgeBench(edge_bench::Arguments),
     /// The edge alone, as the benchmark starts it.
@@ -26,6 +30,7 @@ enum Task {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
+        Task::CoreBench(arguments) => core_bench::run(&arguments),
         Task::EdgeBench(arguments) => edge_bench::run(&arguments),
         Task::EdgeProcess(arguments) => edge_bench::process(&arguments),
     }

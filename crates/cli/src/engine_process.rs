@@ -93,7 +93,7 @@ fn start(home: &Home, wanted: &Wanted, interrupts: &Interrupts) -> Result<Client
         command.arg("--pace").arg(pace.to_string());
     }
     if let Some(region) = &wanted.region {
-        command.arg("--region").arg(region);
+        command.arg("--default-region").arg(region);
     }
     let mut child = command
         .stdin(Stdio::null())

@@ -26,9 +26,15 @@ impl Platform {
                 self.clusters.insert(name.clone());
                 Ok(())
             }
+            Command::DeleteCluster { name } => self.delete_cluster(name),
             Command::PutSubnet(spec) => self.put_subnet(spec),
             Command::PutTaskDefinition(definition) => {
                 self.put_task_definition(definition).map(|_| ())
+            }
+            Command::RegisterTaskDefinition(definition) => {
+                check_task_definition(definition)?;
+                self.register_task_definition(definition);
+                Ok(())
             }
             Command::DeregisterTaskDefinition { family, revision } => {
                 self.deregister_task_definition(family, *revision)
@@ -44,6 +50,9 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteLoadBalancer { name } => self.delete_load_balancer(name, turn),
+            Command::DeleteListener { load_balancer, port } => {
+                self.delete_listener(load_balancer, *port, turn)
+            }
             Command::DeleteTargetGroup { name } => self.delete_target_group(name, turn),
             Command::PutService(spec) => self.put_service(spec, turn),
             Command::Deploy { service, task_definition, force } => {
@@ -96,6 +105,10 @@ impl Platform {
             }
             Command::LoseZone { zone } => self.lose_zone(zone, turn),
             Command::RestoreZone { zone } => self.restore_zone(zone, turn),
+            Command::Annotate { subject, note } => {
+                self.annotate(subject, note.as_deref());
+                Ok(())
+            }
         }
     }
 
@@ -134,18 +147,44 @@ impl Platform {
     /// Registers a new revision unless the newest active one is the same.
     fn put_task_definition(&mut self, definition: &TaskDefinition) -> Result<u32, Rejection> {
         check_task_definition(definition)?;
-        let family = self.families.entry(definition.family.clone()).or_default();
-        if let Some(newest) = family.last().filter(|r| r.active) {
+        let newest = self.families.get(&definition.family).and_then(|family| family.last());
+        if let Some(newest) = newest.filter(|r| r.active) {
             let same =
                 TaskDefinition { revision: newest.definition.revision, ..definition.clone() };
             if same == *newest.definition {
                 return Ok(same.revision);
             }
         }
-        let revision = family.last().map_or(1, |r| r.definition.revision + 1);
-        let registered = TaskDefinition { revision, ..definition.clone() };
-        family.push(Registered { definition: Arc::new(registered), active: true });
-        Ok(revision)
+        Ok(self.register_task_definition(definition))
+    }
+
+    fn register_task_definition(&mut self, definition: &TaskDefinition) -> u32 {
+        let revision = self.next_revision(&definition.family);
+        let registered = Registered {
+            definition: Arc::new(TaskDefinition { revision, ..definition.clone() }),
+            active: true,
+            registered_at: self.now,
+            deregistered_at: None,
+        };
+        self.families.entry(definition.family.clone()).or_default().push(registered);
+        revision
+    }
+
+    /// Tasks belong to services, so a cluster without services has no tasks.
+    fn delete_cluster(&mut self, name: &str) -> Result<(), Rejection> {
+        if !self.clusters.contains(name) {
+            return Err(not_found("cluster", name));
+        }
+        let mut services = self.services.values().filter(|s| s.status != ServiceStatus::Inactive);
+        if let Some(service) = services.find(|s| s.spec.name.cluster == name) {
+            return Err(Rejection::Invalid(format!(
+                "cluster {name} cannot be deleted while service {} is {}",
+                service.spec.name,
+                service.status.as_str()
+            )));
+        }
+        self.clusters.remove(name);
+        Ok(())
     }
 
     fn deregister_task_definition(&mut self, family: &str, revision: u32) -> Result<(), Rejection> {
@@ -155,7 +194,10 @@ impl Platform {
             .and_then(|revisions| revisions.iter_mut().find(|r| r.definition.revision == revision));
         match registered {
             Some(registered) => {
-                registered.active = false;
+                if registered.active {
+                    registered.active = false;
+                    registered.deregistered_at = Some(self.now);
+                }
                 Ok(())
             }
             None => Err(Rejection::NotFound {
@@ -205,7 +247,12 @@ impl Platform {
         }
         let Some(balancer) = self.load_balancers.get_mut(&spec.name) else {
             let arn_id = self.rng.next_u64();
-            let balancer = LoadBalancer { spec: spec.clone(), arn_id, listeners: BTreeMap::new() };
+            let balancer = LoadBalancer {
+                spec: spec.clone(),
+                arn_id,
+                listeners: BTreeMap::new(),
+                created_at: self.now,
+            };
             self.load_balancers.insert(spec.name.clone(), balancer);
             return Ok(());
         };
@@ -290,6 +337,22 @@ impl Platform {
             self.publish_listener(name, port, turn);
         }
         self.load_balancers.remove(name);
+        Ok(())
+    }
+
+    fn delete_listener(
+        &mut self,
+        load_balancer: &str,
+        port: u16,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let Some(balancer) = self.load_balancers.get_mut(load_balancer) else {
+            return Err(not_found("load balancer", load_balancer));
+        };
+        if balancer.listeners.remove(&port).is_none() {
+            return Err(not_found("listener", &format!("{load_balancer}:{port}")));
+        }
+        self.publish_listener(load_balancer, port, turn);
         Ok(())
     }
 

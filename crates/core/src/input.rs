@@ -34,8 +34,15 @@ pub enum Command {
     },
     /// A subnet; its zone and range cannot change while tasks hold addresses from it.
     PutSubnet(SubnetSpec),
+    /// Removes a cluster that has no services (ERR-ECS-11).
+    DeleteCluster {
+        /// Cluster name.
+        name: String,
+    },
     /// Registers a revision unless the newest active one of the family is equal.
     PutTaskDefinition(Box<TaskDefinition>),
+    /// Registers a new revision in any case, as RegisterTaskDefinition does (ECS-TD-7).
+    RegisterTaskDefinition(Box<TaskDefinition>),
     /// ECS-TD-8.
     DeregisterTaskDefinition {
         /// Family name.
@@ -55,6 +62,13 @@ pub enum Command {
     DeleteLoadBalancer {
         /// Load balancer name.
         name: String,
+    },
+    /// Removes a listener with its rules.
+    DeleteListener {
+        /// Load balancer name.
+        load_balancer: String,
+        /// Listener port.
+        port: u16,
     },
     /// Removes a target group that no rule uses (ALB-TG-11).
     DeleteTargetGroup {
@@ -137,6 +151,14 @@ pub enum Command {
     RestoreZone {
         /// Zone name.
         zone: String,
+    },
+    /// Keeps what a client said about a thing and wants to read back, but what changes nothing
+    /// here. Never refused.
+    Annotate {
+        /// The thing; the platform gives it no meaning.
+        subject: String,
+        /// What was said; `None` forgets it.
+        note: Option<String>,
     },
 }
 

@@ -134,6 +134,9 @@ pub struct LoadBalancer {
     pub arn_id: u64,
     /// By port.
     pub listeners: BTreeMap<u16, ListenerState>,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: Time,
 }
 
 /// A registered revision.
@@ -143,6 +146,12 @@ pub struct Registered {
     pub definition: Arc<TaskDefinition>,
     /// Not deregistered (ECS-TD-8).
     pub active: bool,
+    /// When it was registered.
+    #[serde(default)]
+    pub registered_at: Time,
+    /// When it was deregistered.
+    #[serde(default)]
+    pub deregistered_at: Option<Time>,
 }
 
 /// Whom a timer wakes.
@@ -177,6 +186,9 @@ pub struct Platform {
     pub(crate) timers: BTreeSet<(Time, Wake)>,
     /// Tasks waiting for a generation to be applied.
     pub(crate) awaiting_data_plane: BTreeSet<(Generation, TaskId)>,
+    /// What clients said about things, by thing.
+    #[serde(default)]
+    pub(crate) notes: BTreeMap<String, String>,
 }
 
 /// What a step brought.
@@ -212,6 +224,7 @@ impl Platform {
             spot_available: true,
             timers: BTreeSet::new(),
             awaiting_data_plane: BTreeSet::new(),
+            notes: BTreeMap::new(),
         }
     }
 
@@ -239,9 +252,13 @@ impl Platform {
 
     /// All commands or none.
     fn command_all(&mut self, commands: &[Command], turn: &mut Turn) -> Result<(), Rejection> {
-        if let [command] = commands {
-            // A single command checks everything before it changes anything.
-            return self.command(command, turn);
+        let (notes, others): (Vec<_>, Vec<_>) =
+            commands.iter().partition(|c| matches!(c, Command::Annotate { .. }));
+        if let [command] = others.as_slice() {
+            // A single command checks everything before it changes anything, and notes cannot be
+            // refused: no copy of the platform is needed to go back to.
+            self.command(command, turn)?;
+            return notes.into_iter().try_for_each(|note| self.command(note, turn));
         }
         let before = (self.clone(), turn.clone());
         for command in commands {

@@ -208,7 +208,10 @@ impl<'a> Planner<'a> {
         let count = self.count(deployment);
         let surplus = count.active().saturating_sub(target);
         let awaiting_replacement = count.unhealthy.min(count.undecided);
-        self.stop_worst(deployment, surplus.saturating_sub(awaiting_replacement), u32::MAX);
+        // Healthy ones go only while enough stay: an unhealthy task that is protected may be the
+        // surplus, and then a healthy one must not go in its place.
+        let spare = self.healthy_total().saturating_sub(self.lower.min(self.input.desired));
+        self.stop_worst(deployment, surplus.saturating_sub(awaiting_replacement), spare);
     }
 
     /// Rule 2: what the older deployments keep.
@@ -493,8 +496,16 @@ mod tests {
         let stops: Vec<_> = plan_service(&input).stop.into_iter().map(|(t, _)| t.0).collect();
         assert_eq!(stops, [2, 3]);
         let primary = PlanDeployment { desired: 1, ..primary };
-        let plan = plan_service(&PlanInput { desired: 1, deployments: &[primary], ..input });
+        let plan =
+            plan_service(&PlanInput { desired: 1, deployments: &[primary], ..input.clone() });
         assert_eq!(plan.stop.len(), 2);
         assert_eq!(plan.blocked_by_protection, 2);
+        // A protected task that is unhealthy does not cost a healthy one its place (ECS-DEP-1).
+        let unhealthy = PlanTask { state: Unhealthy, ..tasks[0] };
+        let tasks = [unhealthy, tasks[1], tasks[2]];
+        let primary = PlanDeployment { desired: 2, ..primary };
+        let plan =
+            plan_service(&PlanInput { tasks: &tasks, deployments: &[primary], ..input.clone() });
+        assert_eq!((plan.stop.len(), plan.blocked_by_protection), (0, 1));
     }
 }

@@ -64,6 +64,20 @@ pub enum EngineError {
         /// Region asked for.
         wanted_region: String,
     },
+    /// Tasks, edge and platform time of the home go at another pace.
+    #[error(
+        "the platform in {} runs with --pace {found}, not {wanted}; leave --pace out, take it down \
+         first, or use another --home",
+        home.display()
+    )]
+    OtherPace {
+        /// The state directory.
+        home: PathBuf,
+        /// Pace of the platform.
+        found: u32,
+        /// Pace asked for.
+        wanted: u32,
+    },
     /// No loopback network is free for the platform's addresses.
     #[error(
         "{address} (UDP and TCP) cannot be used for the platform's DNS: {source}; another platform \

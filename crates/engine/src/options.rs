@@ -16,12 +16,15 @@ pub struct Options {
     pub home: PathBuf,
     /// Port of the AWS endpoint on 127.0.0.1; 0 lets the machine choose.
     pub port: u16,
-    /// Platform seconds per real second, at least 1.
-    pub pace: u32,
+    /// Platform seconds per real second, at least 1; `None` is what the tasks of the home were
+    /// started with, or 1 when it has none.
+    pub pace: Option<u32>,
     /// Twelve digits; `None` is the platform's own, or [`DEFAULT_ACCOUNT`] for a new one.
     pub account: Option<String>,
-    /// `None` is the platform's own, or [`DEFAULT_REGION`] for a new one.
+    /// `None` is the platform's own, or `default_region` for a new one.
     pub region: Option<String>,
+    /// Region of a platform that is new or empty, unless `region` says otherwise.
+    pub default_region: String,
     /// Serve `POST /_neargate/reset`.
     pub resettable: bool,
     /// The program with the subcommands `edge` and `shim`: the running binary itself.
@@ -29,15 +32,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// Defaults: pace 1, port 4566, nothing resettable.
+    /// Defaults: port 4566, nothing resettable.
     #[must_use]
     pub fn new(home: PathBuf, binary: PathBuf) -> Self {
         Self {
             home,
             port: DEFAULT_PORT,
-            pace: 1,
+            pace: None,
             account: None,
             region: None,
+            default_region: DEFAULT_REGION.to_owned(),
             resettable: false,
             binary,
         }

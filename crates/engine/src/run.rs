@@ -23,7 +23,7 @@ use crate::event::Event;
 use crate::home::{Home, Settings, dns_address, probe};
 use crate::ledger::{Journal, Ledger, OpenError};
 use crate::log;
-use crate::options::{DEFAULT_ACCOUNT, DEFAULT_REGION, Options};
+use crate::options::{DEFAULT_ACCOUNT, Options};
 use crate::record::{FORMAT, Record};
 use crate::status::StatusParts;
 use crate::take_down;
@@ -45,6 +45,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     let (store, recovered) = open_store(&home)?;
     let ledger = open_ledger(&home, Box::new(store), &recovered, options)?;
     let settings = settle(&home, ledger.platform(), options.pace)?;
+    let pace = settings.clock.pace;
     let clock = Clock::start(&settings.clock, wall_ms());
     let dns = dns_address(settings.loopback).to_string();
 
@@ -56,7 +57,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         RuntimeOptions {
             home: home.path().to_owned(),
             binary: options.binary.clone(),
-            pace: options.pace,
+            pace,
             dns: dns.clone(),
         },
         Arc::new(move |observation| {
@@ -65,14 +66,14 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         }),
     )
     .map_err(|error| EngineError::Runtime(Box::new(error)))?;
-    let link = EdgeLink::start(link_options(&home, options, &dns), sender.clone())
+    let link = EdgeLink::start(link_options(&home, options, pace, &dns), sender.clone())
         .map_err(|source| EngineError::System { action: "start a thread", source })?;
     let control = ControlSocket::open(&home.control_socket(), sender.clone())?;
     drop(sender);
 
     let status = StatusParts {
         endpoint: format!("http://{}", endpoint.address()),
-        pace: options.pace,
+        pace,
         home: home.path().display().to_string(),
         dns,
     };
@@ -118,14 +119,19 @@ fn open_ledger(
     };
     let wanted = Identity {
         account: or(&options.account, DEFAULT_ACCOUNT),
-        region: or(&options.region, DEFAULT_REGION),
+        region: or(&options.region, &options.default_region),
     };
     let path = || home.path().to_owned();
-    let ledger =
+    let mut ledger =
         Ledger::open(journal, recovered, &genesis(&wanted)).map_err(|error| match error {
             OpenError::Store(source) => EngineError::Journal { home: path(), source },
             error => EngineError::Records { home: path(), problem: error.to_string() },
         })?;
+    if *ledger.platform().identity() != wanted && is_empty(ledger.platform()) {
+        // Nothing carries the old name any more.
+        let reset = ledger.reset(&genesis(&wanted));
+        reset.map_err(|error| EngineError::Records { home: path(), problem: error.to_string() })?;
+    }
     let found = ledger.platform().identity();
     let differs = |wanted: &Option<String>, found: &str| {
         wanted.as_ref().is_some_and(|wanted| wanted != found)
@@ -148,9 +154,24 @@ fn genesis(identity: &Identity) -> Record {
     Record::Genesis { format: FORMAT, seed, identity: identity.clone() }
 }
 
+/// Whether the platform has been taken down, or is new.
+fn is_empty(platform: &Platform) -> bool {
+    take_down::next(platform) == take_down::Next::Done
+}
+
 /// Where the platform's addresses are and what time it is, remembered durably.
-fn settle(home: &Home, platform: &Platform, pace: u32) -> Result<Settings, EngineError> {
+fn settle(home: &Home, platform: &Platform, pace: Option<u32>) -> Result<Settings, EngineError> {
     let old = home.settings()?;
+    let pace = match old.map(|old| old.clock.pace).filter(|_| !is_empty(platform)) {
+        None => pace.unwrap_or(1).max(1),
+        // Durations of what runs were divided by it already.
+        Some(found) => match pace.filter(|wanted| *wanted != found) {
+            None => found,
+            Some(wanted) => {
+                return Err(EngineError::OtherPace { home: home.path().to_owned(), found, wanted });
+            }
+        },
+    };
     let loopback = match old {
         None => home.choose_loopback()?,
         Some(old) => {
@@ -159,9 +180,7 @@ fn settle(home: &Home, platform: &Platform, pace: u32) -> Result<Settings, Engin
             match if held { Ok(()) } else { probe(old.loopback) } {
                 Ok(()) => old.loopback,
                 // Nothing has an address yet: another network is as good.
-                Err(_) if take_down::next(platform) == take_down::Next::Done => {
-                    home.choose_loopback()?
-                }
+                Err(_) if is_empty(platform) => home.choose_loopback()?,
                 Err(source) => {
                     let address = dns_address(old.loopback).to_string();
                     return Err(EngineError::Loopback { address, source });
@@ -169,8 +188,7 @@ fn settle(home: &Home, platform: &Platform, pace: u32) -> Result<Settings, Engin
             }
         }
     };
-    let clock =
-        Anchor::for_run(old.map(|old| old.clock), Some(platform.now()), wall_ms(), pace.max(1));
+    let clock = Anchor::for_run(old.map(|old| old.clock), Some(platform.now()), wall_ms(), pace);
     let settings = Settings::new(loopback, clock);
     if old != Some(settings) {
         home.remember(&settings)?;
@@ -178,7 +196,7 @@ fn settle(home: &Home, platform: &Platform, pace: u32) -> Result<Settings, Engin
     Ok(settings)
 }
 
-fn link_options(home: &Home, options: &Options, dns: &str) -> LinkOptions {
+fn link_options(home: &Home, options: &Options, pace: u32, dns: &str) -> LinkOptions {
     let arguments: Vec<OsString> = vec![
         "edge".into(),
         "--home".into(),
@@ -186,7 +204,7 @@ fn link_options(home: &Home, options: &Options, dns: &str) -> LinkOptions {
         "--dns".into(),
         dns.into(),
         "--pace".into(),
-        options.pace.to_string().into(),
+        pace.to_string().into(),
     ];
     LinkOptions {
         socket: home.edge_socket(),

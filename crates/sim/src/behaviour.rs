@@ -93,6 +93,9 @@ pub(crate) struct Settings {
     pub(crate) sync_ms: u64,
     /// One report in so many comes twice; 0 for never.
     pub(crate) duplicate_one_in: u64,
+    /// One time in so many the engine dies as its journal becomes durable: with the entries or
+    /// without, but before anything that follows from them is done; 0 for never.
+    pub(crate) crash_at_sync_one_in: u64,
     /// One pull or start in so many fails for no lasting reason; 0 for never.
     pub(crate) flaky_one_in: u64,
 }
@@ -115,6 +118,7 @@ impl Settings {
             report: exactly(0),
             sync_ms: 0,
             duplicate_one_in: 0,
+            crash_at_sync_one_in: 0,
             flaky_one_in: 0,
         }
     }
@@ -136,6 +140,7 @@ impl Settings {
             report: up_to(0, 1_000),
             sync_ms: up_to(0, 20).1,
             duplicate_one_in: 0,
+            crash_at_sync_one_in: 0,
             flaky_one_in: 0,
         }
     }

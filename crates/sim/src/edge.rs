@@ -77,6 +77,10 @@ pub(crate) struct Edge {
     listeners: BTreeMap<(String, u16), Arc<ListenerSpec>>,
     pub(crate) names: BTreeMap<String, Vec<PublishedInstance>>,
     pub(crate) traffic: BTreeMap<Arc<str>, Traffic>,
+    /// Groups that some listener forwards to.
+    used: BTreeSet<String>,
+    /// The groups in which an address is registered.
+    homes: BTreeMap<Ipv4Addr, BTreeSet<Arc<str>>>,
     counter: u64,
     /// A fact that must not be: reported by the safety check.
     pub(crate) broken_promise: Option<String>,
@@ -148,13 +152,8 @@ impl Edge {
         context: &mut Context<'_>,
     ) {
         let name: Arc<str> = spec.name.as_str().into();
-        let in_use = self.is_used(&name);
-        let new = || Group {
-            spec: Arc::clone(spec),
-            targets: BTreeMap::new(),
-            in_use,
-            turn: 0,
-        };
+        let in_use = self.used.contains(&*name);
+        let new = || Group { spec: Arc::clone(spec), targets: BTreeMap::new(), in_use, turn: 0 };
         if !self.groups.contains_key(&name)
             && let Some(every) = context.settings.request_every
         {
@@ -169,6 +168,7 @@ impl Edge {
             let mut target = gone.remove(&address).unwrap_or_else(|| {
                 self.counter += 1;
                 let registration = self.counter;
+                self.homes.entry(address.ip).or_default().insert(Arc::clone(&name));
                 let group = Arc::clone(&name);
                 context.edge(1, Event::Probe { group, address, registration });
                 let target = Target {
@@ -188,6 +188,11 @@ impl Edge {
             }
             tell_idle(&name, address, &mut target, context);
             group.targets.insert(address, target);
+        }
+        for address in gone.keys() {
+            if let Some(homes) = self.homes.get_mut(&address.ip) {
+                homes.remove(&name);
+            }
         }
         let cut: usize = gone.values().map(|target| target.in_flight.len()).sum();
         self.traffic.entry(name).or_default().cut += cut as u64;
@@ -229,20 +234,18 @@ impl Edge {
         }
     }
 
-    fn is_used(&self, group: &str) -> bool {
+    fn update_use(&mut self, context: &mut Context<'_>) {
         let actions = self.listeners.values().flat_map(|listener| {
             listener.rules.iter().map(|rule| &rule.action).chain([&listener.default_action])
         });
-        actions.into_iter().any(|action| match action {
-            Action::Forward(groups) => groups.iter().any(|g| g.target_group == group),
-            _ => false,
-        })
-    }
-
-    fn update_use(&mut self, context: &mut Context<'_>) {
+        let groups = actions.flat_map(|action| match action {
+            Action::Forward(groups) => groups.as_slice(),
+            _ => &[],
+        });
+        self.used = groups.map(|group| group.target_group.clone()).collect();
         let names: Vec<Arc<str>> = self.groups.keys().cloned().collect();
         for name in names {
-            let in_use = self.is_used(&name);
+            let in_use = self.used.contains(&*name);
             let Some(group) = self.groups.get_mut(&name) else { continue };
             if group.in_use == in_use {
                 continue;
@@ -351,7 +354,8 @@ impl Edge {
 
     /// The container behind the address ended: its connections are gone.
     pub(crate) fn connections_lost(&mut self, ip: Ipv4Addr, context: &mut Context<'_>) {
-        for (name, group) in &mut self.groups {
+        for name in self.homes.get(&ip).into_iter().flatten() {
+            let Some(group) = self.groups.get_mut(name) else { continue };
             let of_it = group.targets.iter_mut().filter(|(address, _)| address.ip == ip);
             for (address, target) in of_it {
                 let cut = std::mem::take(&mut target.in_flight).len() as u64;
@@ -361,16 +365,20 @@ impl Edge {
         }
     }
 
+    fn groups_of(&self, ip: Ipv4Addr) -> impl Iterator<Item = &Group> {
+        self.homes.get(&ip).into_iter().flatten().filter_map(|name| self.groups.get(name))
+    }
+
     /// Whether new requests or look-ups may still lead to the address.
     pub(crate) fn leads_to(&self, ip: Ipv4Addr) -> bool {
         let chosen = |group: &Group| group.targets.iter().any(|(a, t)| a.ip == ip && !t.draining);
-        self.groups.values().any(chosen)
+        self.groups_of(ip).any(chosen)
             || self.names.values().flatten().any(|instance| instance.address == ip)
     }
 
     /// Requests in flight at the address.
     pub(crate) fn in_flight(&self, ip: Ipv4Addr) -> usize {
-        let targets = self.groups.values().flat_map(|group| group.targets.iter());
+        let targets = self.groups_of(ip).flat_map(|group| group.targets.iter());
         targets.filter(|(a, _)| a.ip == ip).map(|(_, t)| t.in_flight.len()).sum()
     }
 }

@@ -219,6 +219,7 @@ fn pick_service(world: &mut World, forms: &[ServiceForm]) -> Option<String> {
 
 fn pick_task(world: &mut World) -> Option<TaskId> {
     let platform: &Platform = world.engine.platform()?;
-    let tasks: Vec<TaskId> = platform.services().flat_map(|s: &Service| s.tasks.iter().copied()).collect();
+    let tasks: Vec<TaskId> =
+        platform.services().flat_map(|s: &Service| s.tasks.iter().copied()).collect();
     tasks.get(world.rng.below(tasks.len() as u64) as usize).copied()
 }

@@ -85,6 +85,17 @@ impl Safety {
         outstanding: &[Effect],
     ) -> Result<(), String> {
         signals_come_after_withdrawal(platform, edge, outstanding)?;
+        let asked: BTreeSet<TaskId> = outstanding.iter().filter_map(task_of).collect();
+        for task in platform.services().flat_map(|service| live_tasks(platform, service)) {
+            let waits = match task.phase {
+                Phase::Provisioning | Phase::Deprovisioning => true,
+                Phase::Pending => !task.images_pulled,
+                _ => false,
+            };
+            if waits && !asked.contains(&task.id) {
+                return Err(format!("task {} waits for what nobody was asked for", task.id));
+            }
+        }
         self.tasks.clear();
         self.services.clear();
         for service in platform.services() {
@@ -94,11 +105,10 @@ impl Safety {
             let known = service.deployments.iter().chain(&service.past_deployments);
             let entry = self.services.entry(service.id).or_default();
             // Newest first, so the first that completed is the newest.
-            entry.completed = known
-                .clone()
-                .find(|d| d.completed)
-                .map(|d| (d.id, d.revision.definition.revision));
-            entry.failed = known.filter(|d| d.rollout == RolloutState::Failed).map(|d| d.id).collect();
+            entry.completed =
+                known.clone().find(|d| d.completed).map(|d| (d.id, d.revision.definition.revision));
+            entry.failed =
+                known.filter(|d| d.rollout == RolloutState::Failed).map(|d| d.id).collect();
             entry.desired = service.spec.desired_count;
             entry.primary = service.primary().map(|d| d.id);
             entry.rescaled = true;
@@ -248,7 +258,10 @@ impl Safety {
             known.failed.insert(failed.id);
         }
         if let Some(task) = started.iter().find(|t| known.failed.contains(&t.started_by)) {
-            return Err(format!("(d) {name}: failed deployment {} started {}", task.started_by, task.id));
+            return Err(format!(
+                "(d) {name}: failed deployment {} started {}",
+                task.started_by, task.id
+            ));
         }
         if let Some(done) = service.primary().filter(|d| d.rollout == RolloutState::Completed) {
             known.completed = Some((done.id, done.revision.definition.revision));
@@ -259,6 +272,16 @@ impl Safety {
         }
         known.desired = desired;
         Ok(())
+    }
+}
+
+fn task_of(effect: &Effect) -> Option<TaskId> {
+    match effect {
+        Effect::AttachNetwork(launch)
+        | Effect::PullImages(launch)
+        | Effect::StartContainer { launch, .. } => Some(launch.task),
+        Effect::ReleaseTask { task } => Some(*task),
+        _ => None,
     }
 }
 
@@ -329,13 +352,14 @@ fn placed_well(
         return Err(format!("(e) task {} is placed in {}, which is lost", task.id, task.zone));
     }
     let zones = service.spec.subnets.iter().filter_map(|name| name.rsplit_once('-'));
-    let usable = zones
-        .map(|(_, zone)| zone)
-        .filter(|zone| !platform.lost_zones().any(|lost| lost.rsplit_once('-').is_some_and(|l| l.1 == *zone)));
-    let tasks = live_tasks(platform, service)
-        .filter(|t| t.is_wanted() && t.deployment == task.deployment);
-    let in_zone =
-        |zone: &str| tasks.clone().filter(|t| t.zone.rsplit_once('-').is_some_and(|z| z.1 == zone)).count();
+    let usable = zones.map(|(_, zone)| zone).filter(|zone| {
+        !platform.lost_zones().any(|lost| lost.rsplit_once('-').is_some_and(|l| l.1 == *zone))
+    });
+    let tasks =
+        live_tasks(platform, service).filter(|t| t.is_wanted() && t.deployment == task.deployment);
+    let in_zone = |zone: &str| {
+        tasks.clone().filter(|t| t.zone.rsplit_once('-').is_some_and(|z| z.1 == zone)).count()
+    };
     let own = task.zone.rsplit_once('-').map_or("", |(_, zone)| zone);
     let fewest = usable.map(in_zone).min().unwrap_or(0);
     if nothing_stopped && in_zone(own) > fewest + 1 {
@@ -351,7 +375,8 @@ fn placed_well(
 
 /// Property (e) at rest: zones differ by at most one task.
 pub(crate) fn spread_is_even(platform: &Platform, service: &Service) -> bool {
-    let zone = |text: &str| text.rsplit_once('-').map_or(text.to_owned(), |(_, zone)| zone.to_owned());
+    let zone =
+        |text: &str| text.rsplit_once('-').map_or(text.to_owned(), |(_, zone)| zone.to_owned());
     let mut counts: BTreeMap<String, u32> =
         service.spec.subnets.iter().map(|name| (zone(name), 0)).collect();
     for task in live_tasks(platform, service) {

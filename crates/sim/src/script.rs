@@ -36,8 +36,9 @@ pub fn run(text: &str) -> Result<String, String> {
     let mut out = String::new();
     for (number, line) in text.lines().enumerate() {
         if let Some(command) = line.strip_prefix("> ") {
-            let shown =
-                stage.command(command).map_err(|e| format!("line {}: {command}: {e}", number + 1))?;
+            let shown = stage
+                .command(command)
+                .map_err(|e| format!("line {}: {command}: {e}", number + 1))?;
             out.push_str(line);
             out.push('\n');
             out.push_str(&shown);
@@ -93,10 +94,8 @@ impl Stage {
         let mut words = line.split_whitespace();
         let verb = words.next().unwrap_or_default();
         let words: Vec<&str> = words.collect();
-        let arguments: Arguments<'_> = words
-            .iter()
-            .map(|word| word.split_once('=').unwrap_or((word, "")))
-            .collect();
+        let arguments: Arguments<'_> =
+            words.iter().map(|word| word.split_once('=').unwrap_or((word, ""))).collect();
         let name = words.first().copied().unwrap_or_default();
         let second = words.get(1).copied().unwrap_or_default();
         let service = service_name(name);

@@ -79,8 +79,8 @@ impl Options {
         }
     }
 
+    /// Nothing that may cost a request: then not one may fail.
     fn is_calm(&self) -> bool {
-        let Self { operations: _, duration_ms: _, duplicates: _, engine_crashes: _, .. } = self;
         !(self.crashes
             || self.sickness
             || self.bad_revisions
@@ -166,6 +166,7 @@ fn run(seed: u64, options: &Options, trace: Option<VecDeque<String>>) -> Report 
         let at = EPOCH.plus(rng.below(options.duration_ms));
         world.plan(at, item);
     }
+    world.settings.crash_at_sync_one_in = if options.engine_crashes { 60 } else { 0 };
     let end = EPOCH.plus(options.duration_ms);
     while world.run(end).is_some() {
         act(&mut world, &forms, options);
@@ -191,6 +192,7 @@ fn run(seed: u64, options: &Options, trace: Option<VecDeque<String>>) -> Report 
 /// platform must get everywhere by itself.
 fn converge(world: &mut World, forms: &[ServiceForm], options: &Options) -> Result<(), String> {
     world.settings.flaky_one_in = 0;
+    world.settings.crash_at_sync_one_in = 0;
     world.start_engine();
     world.machine.heal_all();
     let Some(platform) = world.platform() else {
@@ -239,23 +241,18 @@ fn converge(world: &mut World, forms: &[ServiceForm], options: &Options) -> Resu
             return Err(format!("not converged in {} min: {missing}", CONVERGENCE_MS / MINUTE));
         }
     }
-    let before: u64 = world.edge.traffic.values().map(Traffic::failed).sum();
+    let served: Vec<&ServiceForm> = forms.iter().filter(|form| is_served(world, form)).collect();
+    let failed = |world: &World| -> u64 {
+        let traffic = served.iter().filter_map(|f| world.edge.traffic.get(f.name.as_str()));
+        traffic.map(Traffic::failed).sum()
+    };
+    let before = failed(world);
     let until = world.now.plus(REST_MS);
     while world.run(until).is_some() {}
-    if !forms.iter().any(|form| is_served(world, form)) {
-        return Ok(());
+    match failed(world) - before {
+        0 => Ok(()),
+        more => Err(format!("{more} requests failed after everything converged")),
     }
-    let without_tasks: u64 = forms
-        .iter()
-        .filter(|form| !is_served(world, form))
-        .filter_map(|form| world.edge.traffic.get(form.name.as_str()))
-        .map(Traffic::failed)
-        .sum();
-    let after: u64 = world.edge.traffic.values().map(Traffic::failed).sum();
-    if after > before && without_tasks == 0 {
-        return Err(format!("{} requests failed after everything converged", after - before));
-    }
-    Ok(())
 }
 
 /// Whether the service is there and wants tasks behind a load balancer.
@@ -299,7 +296,13 @@ fn is_converged(world: &World) -> Result<(), String> {
 /// The service in one line, for whoever looks for the cause.
 fn describe(platform: &Platform, service: &Service) -> String {
     let deployments = service.deployments.iter().map(|d| {
-        format!("{} {} desired {} failed {}", d.id, d.rollout.as_str(), d.desired, d.breaker.failed_tasks)
+        format!(
+            "{} {} desired {} failed {}",
+            d.id,
+            d.rollout.as_str(),
+            d.desired,
+            d.breaker.failed_tasks
+        )
     });
     let tasks = service.tasks.iter().filter_map(|id| platform.task(*id)).map(|t| {
         format!("{:?} {:?} {} {:?}", t.phase, platform.task_state(t), t.deployment, t.stop)

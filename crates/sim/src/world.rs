@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use neargate_core::effect::Effect;
 use neargate_core::input::{Command, Input, Observation};
 use neargate_core::rng::Rng;
-use neargate_core::time::Time;
+use neargate_core::time::{SECOND, Time};
 use neargate_core::{Platform, Rejection};
 
 use crate::behaviour::Settings;
@@ -22,9 +22,14 @@ const TRACE_LENGTH: usize = 50;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A report arrives at the engine process it was sent to.
-    Report { incarnation: u32, observation: Observation },
+    Report {
+        incarnation: u32,
+        observation: Observation,
+    },
     /// The journal becomes durable.
-    Synced { incarnation: u32 },
+    Synced {
+        incarnation: u32,
+    },
     /// The engine process starts again.
     StartEngine,
     Machine(machine::Event),
@@ -181,6 +186,12 @@ impl World {
 
     fn synced(&mut self) {
         self.sync_pending = false;
+        let one_in = self.settings.crash_at_sync_one_in;
+        if one_in > 0 && self.rng.below(one_in) == 0 {
+            let entries_survive = self.rng.below(2) == 0;
+            let down_ms = self.rng.below(10 * SECOND);
+            return self.crash_engine(entries_survive, Some(down_ms));
+        }
         let effects = self.engine.sync();
         self.carry_out(&effects);
     }

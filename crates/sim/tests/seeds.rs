@@ -1,5 +1,8 @@
 //! The whole platform from one seed, many times over.
 
+// The speed, and a replayed seed, are for whoever asks with `--nocapture`.
+#![allow(clippy::print_stderr)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 

@@ -38,15 +38,18 @@ struct EngineOptions {
     /// Port of the AWS endpoint on 127.0.0.1; 0 lets the machine choose
     #[arg(long, value_name = "N", default_value_t = neargate_engine::DEFAULT_PORT)]
     port: u16,
-    /// Platform seconds per real second
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pace: u32,
+    /// Platform seconds per real second [default: that of the tasks which still run, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pace: Option<u32>,
     /// AWS account, twelve digits [default: 000000000000]
     #[arg(long, value_name = "ID", value_parser = account)]
     account: Option<String>,
     /// AWS region [default: us-east-1]
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
+    /// Region of a platform that is new or empty
+    #[arg(long, value_name = "NAME", hide = true, default_value = neargate_engine::DEFAULT_REGION)]
+    default_region: String,
     /// Serve POST /_neargate/reset, which empties the platform
     #[arg(long)]
     resettable: bool,
@@ -84,6 +87,7 @@ impl EngineOptions {
             pace: self.pace,
             account: self.account.clone(),
             region: self.region.clone(),
+            default_region: self.default_region.clone(),
             resettable: self.resettable,
             ..neargate_engine::Options::new(home.path().to_owned(), binary)
         };

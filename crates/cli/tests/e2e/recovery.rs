@@ -38,7 +38,7 @@ struct Engine(std::process::Child);
 impl Engine {
     /// Brings the engine of the home back without applying anything.
     fn serve(platform: &mut Platform) -> Self {
-        let mut command = platform.command(&["serve", "--port", "0", "--pace", "20"]);
+        let mut command = platform.command(&["serve", "--port", "0"]);
         let engine = Self(command.stderr(std::process::Stdio::null()).spawn().expect("serve"));
         platform.until("the engine answers", |_| true);
         platform.note_processes();
@@ -97,6 +97,14 @@ fn acknowledged_changes_survive_and_missed_exits_are_reported() {
     kill(doomed, "KILL");
     platform_gone(doomed);
 
+    // What still runs has a region and a pace; another one is refused before anything is touched.
+    for (option, value, found) in [("--region", "eu-central-1", "us-west-2"), ("--pace", "5", "20")]
+    {
+        let output = platform.run(&["serve", "--port", "0", option, value]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(value) && stderr.contains(found), "{stderr}");
+    }
     let _engine = Engine::serve(&mut platform);
     let view = platform.until("the missed exit is reported", |v| {
         let stopped = |t: &Value| t["id"] == task.as_str() && t["status"] == "STOPPED";
