@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use neargate_engine::api::Status;
 
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Failure, HOME_IN_USE};
 use crate::home::Home;
 use crate::interrupt::Interrupts;
 
@@ -83,24 +83,7 @@ fn start(home: &Home, wanted: &Wanted, interrupts: &Interrupts) -> Result<Client
         .open(&log_path)
         .with_context(|| format!("cannot open {}", log_path.display()))?;
     let log_start = log.seek(SeekFrom::End(0))?;
-    let program = std::env::current_exe().context("cannot tell the path of this program")?;
-    let mut command = std::process::Command::new(&program);
-    command.arg("engine").arg("--detached").arg("--home").arg(home.path());
-    if let Some(port) = wanted.port {
-        command.arg("--port").arg(port.to_string());
-    }
-    if let Some(pace) = wanted.pace {
-        command.arg("--pace").arg(pace.to_string());
-    }
-    if let Some(region) = &wanted.region {
-        command.arg("--default-region").arg(region);
-    }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log.try_clone()?)
-        .spawn()
-        .with_context(|| format!("cannot start {} engine", program.display()))?;
+    let mut child = spawn(home, wanted, &log)?;
     let began = crate::clock::now();
     loop {
         // Look at the child first: its socket may be from an engine that was there before it.
@@ -108,12 +91,19 @@ fn start(home: &Home, wanted: &Wanted, interrupts: &Interrupts) -> Result<Client
         if let Some(client) = Client::find(home)? {
             return Ok(client);
         }
+        let late = began.elapsed() > START_TIMEOUT;
         if let Some(exit) = ended {
+            // Somebody else was faster, or one that was killed is not quite gone yet.
+            let overtaken = exit.code() == Some(i32::from(HOME_IN_USE));
+            if overtaken && !late {
+                child = spawn(home, wanted, &log)?;
+                continue;
+            }
             let words = tail(&mut log, log_start);
             return Err(Failure::new(format!("the engine did not start ({exit}){words}"))
                 .hint(format!("its log is {}", log_path.display())));
         }
-        if began.elapsed() > START_TIMEOUT {
+        if late {
             let words = tail(&mut log, log_start);
             stop(&mut child);
             return Err(Failure::new(format!(
@@ -127,6 +117,29 @@ fn start(home: &Home, wanted: &Wanted, interrupts: &Interrupts) -> Result<Client
             return Err(Failure::new("interrupted while the engine was starting"));
         }
     }
+}
+
+/// Starts an engine in a session of its own.
+fn spawn(home: &Home, wanted: &Wanted, log: &std::fs::File) -> Result<Child, Failure> {
+    let program = std::env::current_exe().context("cannot tell the path of this program")?;
+    let mut command = std::process::Command::new(&program);
+    command.arg("engine").arg("--detached").arg("--home").arg(home.path());
+    if let Some(port) = wanted.port {
+        command.arg("--port").arg(port.to_string());
+    }
+    if let Some(pace) = wanted.pace {
+        command.arg("--pace").arg(pace.to_string());
+    }
+    if let Some(region) = &wanted.region {
+        command.arg("--default-region").arg(region);
+    }
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log.try_clone()?)
+        .spawn()
+        .with_context(|| format!("cannot start {} engine", program.display()))?;
+    Ok(child)
 }
 
 /// Ends the engine this command has just started and nobody uses.

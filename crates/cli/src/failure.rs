@@ -6,6 +6,8 @@ use std::fmt::Display;
 pub(crate) const FAILED: u8 = 1;
 /// Bad input; nothing was changed.
 pub(crate) const BAD_INPUT: u8 = 2;
+/// An engine found another one on its home. Only whoever started it looks at this.
+pub(crate) const HOME_IN_USE: u8 = 3;
 
 /// A command's failure, printed once, by [`crate::cli::main`].
 #[derive(Debug)]

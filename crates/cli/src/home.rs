@@ -63,6 +63,13 @@ impl Home {
         self.0.join("engine.log")
     }
 
+    /// Whether an edge or tasks may run although no engine does.
+    pub(crate) fn has_survivors(&self) -> bool {
+        let has_tasks =
+            std::fs::read_dir(self.0.join("tasks")).is_ok_and(|mut tasks| tasks.next().is_some());
+        has_tasks || std::os::unix::net::UnixStream::connect(self.edge_socket()).is_ok()
+    }
+
     /// Output of one container, also of a task that stopped a while ago.
     pub(crate) fn container_log(&self, task: &str, container: &str) -> Option<PathBuf> {
         Some(neargate_runtime::log_path(&self.0, task.parse().ok()?, container))

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 pub enum EngineError {
     /// Another engine holds the home.
     #[error(
-        "another engine{} runs on the home {}; stop it with `neargate down --home {0}`, or use \
-         another --home",
+        "another engine{} runs on the home {home}; stop it with `neargate down --home {home}`, or \
+         use another --home",
         pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(),
-        home.display(),
+        home = home.display(),
     )]
     HomeInUse {
         /// The state directory.

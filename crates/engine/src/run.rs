@@ -12,7 +12,7 @@ use neargate_runtime::{Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 
 use crate::api::Response;
-use crate::clock::{Anchor, Clock, wall_ms};
+use crate::clock::{Anchor, Clock, monotonic, wall_ms};
 use crate::control_socket::ControlSocket;
 use crate::edge_link::{EdgeLink, LinkOptions};
 use crate::edge_process::Launch;
@@ -32,6 +32,8 @@ use crate::take_down;
 const EVENTS: usize = 8192;
 /// The last answers of a process get this long to be written.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
+/// How long the journal may be held by an engine that is as good as gone.
+const LAST_HOLD: Duration = Duration::from_millis(500);
 
 /// Runs an engine until a signal ends it (tasks and edge go on) or the platform was taken down.
 ///
@@ -94,7 +96,16 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
 }
 
 fn open_store(home: &Home) -> Result<(Store, Recovered), EngineError> {
-    let opened = Store::open(&home.journal());
+    let began = monotonic();
+    let opened = loop {
+        match Store::open(&home.journal()) {
+            // The threads of an engine that was just killed hold its files a moment longer.
+            Err(neargate_store::Error::InUse { .. }) if began.elapsed() < LAST_HOLD => {
+                std::thread::sleep(LAST_HOLD / 20);
+            }
+            opened => break opened,
+        }
+    };
     let (store, recovered) = opened.map_err(|source| match source {
         neargate_store::Error::InUse { pid, .. } => {
             EngineError::HomeInUse { home: home.path().to_owned(), pid }

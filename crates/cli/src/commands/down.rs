@@ -8,6 +8,7 @@ use neargate_engine::api::TaskView;
 
 use crate::cli::Global;
 use crate::client::Client;
+use crate::engine_process::{self, Wanted};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::interrupt::Interrupts;
@@ -34,13 +35,19 @@ pub(crate) struct Down {
 impl Down {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         let home = global.home()?;
-        let stopped = match Client::find(&home)? {
-            None => false,
-            Some(client) => {
-                take_down(&home, client, &Interrupts::catch()?)?;
-                true
+        let interrupts = Interrupts::catch()?;
+        let client = match Client::find(&home)? {
+            // Tasks and edge outlive an engine that was killed; only an engine can end them well.
+            None if home.has_survivors() => {
+                let any_port = Wanted { port: Some(0), ..Wanted::default() };
+                Some(engine_process::ensure(&home, &any_port, &interrupts)?.0)
             }
+            found => found,
         };
+        let stopped = client.is_some();
+        if let Some(client) = client {
+            take_down(&home, client, &interrupts)?;
+        }
         match (self.json, stopped) {
             (true, _) => out::json(&serde_json::json!({ "stopped": stopped }))?,
             (false, true) => out::note("everything is stopped\n"),

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use crate::cli::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, HOME_IN_USE};
 use crate::stand_in;
 
 #[derive(Debug, Args)]
@@ -91,8 +91,11 @@ impl EngineOptions {
             resettable: self.resettable,
             ..neargate_engine::Options::new(home.path().to_owned(), binary)
         };
-        neargate_engine::run(&options)?;
-        Ok(())
+        neargate_engine::run(&options).map_err(|error| {
+            let in_use = matches!(error, neargate_engine::EngineError::HomeInUse { .. });
+            let failure = Failure::from(error);
+            if in_use { Failure { code: HOME_IN_USE, ..failure } } else { failure }
+        })
     }
 }
 

@@ -117,8 +117,14 @@ fn row(service: &ServiceView, clusters: usize, room: usize, colours: Colours) ->
     ]
 }
 
+/// A reason can list a hundred tasks; one line of a log is no place for them.
+const LINE_REASON_MAX: usize = 240;
+
 fn line(service: &ServiceView, clusters: usize) -> String {
     let reason = match (&service.reason, service.steady) {
+        (Some(reason), false) if reason.chars().count() > LINE_REASON_MAX => {
+            format!(": {}…", reason.chars().take(LINE_REASON_MAX).collect::<String>())
+        }
         (Some(reason), false) => format!(": {reason}"),
         _ => String::new(),
     };

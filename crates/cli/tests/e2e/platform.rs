@@ -24,6 +24,8 @@ pub(crate) fn system(name: &str) -> PathBuf {
 /// A running platform; taken down when dropped.
 pub(crate) struct Platform {
     home: TempDir,
+    /// An engine in the foreground of the test.
+    serving: Option<Child>,
     started: BTreeMap<u32, &'static str>,
 }
 
@@ -31,7 +33,7 @@ impl Platform {
     /// An empty home.
     pub(crate) fn new() -> Self {
         let home = tempfile::Builder::new().prefix("neargate-e2e").tempdir().expect("a home");
-        Self { home, started: BTreeMap::new() }
+        Self { home, serving: None, started: BTreeMap::new() }
     }
 
     /// `neargate up SYSTEM --detach` with free ports, 20 times faster than real time.
@@ -89,6 +91,14 @@ impl Platform {
 
     pub(crate) fn status(&self) -> Value {
         self.json(&["status"])
+    }
+
+    /// Brings the engine of the home back without applying anything.
+    pub(crate) fn serve(&mut self) {
+        let mut command = self.command(&["serve", "--port", "0"]);
+        self.serving = Some(command.stderr(Stdio::null()).spawn().expect("serve starts"));
+        self.until("the engine answers", |_| true);
+        self.note_processes();
     }
 
     /// Remembers engine and edge, to end them should `down` not.
@@ -150,6 +160,10 @@ impl Platform {
 impl Drop for Platform {
     fn drop(&mut self) {
         let _ = self.run(&["down"]);
+        if let Some(mut engine) = self.serving.take() {
+            let _ = engine.kill();
+            let _ = engine.wait();
+        }
         for pid in self.started.keys() {
             kill(*pid as i32, "KILL");
         }

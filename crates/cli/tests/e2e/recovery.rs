@@ -32,27 +32,6 @@ fn platform_gone(pid: i32) {
     }
 }
 
-/// An engine that outlives nothing: it is ended with the test.
-struct Engine(std::process::Child);
-
-impl Engine {
-    /// Brings the engine of the home back without applying anything.
-    fn serve(platform: &mut Platform) -> Self {
-        let mut command = platform.command(&["serve", "--port", "0"]);
-        let engine = Self(command.stderr(std::process::Stdio::null()).spawn().expect("serve"));
-        platform.until("the engine answers", |_| true);
-        platform.note_processes();
-        engine
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn an_engine_killed_under_load_fails_no_request_and_restarts_no_task() {
     let mut platform = Platform::up(&system("microservices"), &["--env", "production"]);
@@ -68,7 +47,7 @@ fn an_engine_killed_under_load_fails_no_request_and_restarts_no_task() {
     let bad = answer["task"].as_str().expect("task").to_owned();
     until_task_gets_nothing(&urls[0], &bad);
 
-    let _engine = Engine::serve(&mut platform);
+    platform.serve();
     platform.until("the edge is connected", |_| platform.status()["edge"]["pid"].is_u64());
     assert_eq!(platform.status()["edge"]["pid"], edge, "the edge lives on");
     let survivors = container_pids(&platform);
@@ -82,6 +61,19 @@ fn an_engine_killed_under_load_fails_no_request_and_restarts_no_task() {
     });
     platform.until_steady("auth-service");
     assert_flawless(&load.finish());
+}
+
+/// Nothing is left behind although the engine was not there to be asked.
+#[test]
+fn down_ends_what_an_engine_left_behind_when_it_was_killed() {
+    let platform = Platform::up(&system("microservices"), &["--env", "test"]);
+    let containers = container_pids(&platform);
+    assert_eq!(containers.len(), 4);
+    let edge = platform.status()["edge"]["pid"].as_i64().expect("edge pid") as i32;
+    kill_engine(&platform);
+    platform.ok(&["down"]);
+    platform_gone(edge);
+    containers.into_iter().for_each(platform_gone);
 }
 
 /// Acknowledged is durable: each change is there after a kill at once after its answer.
@@ -105,7 +97,7 @@ fn acknowledged_changes_survive_and_missed_exits_are_reported() {
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains(value) && stderr.contains(found), "{stderr}");
     }
-    let _engine = Engine::serve(&mut platform);
+    platform.serve();
     let view = platform.until("the missed exit is reported", |v| {
         let stopped = |t: &Value| t["id"] == task.as_str() && t["status"] == "STOPPED";
         v["tasks"].as_array().expect("tasks").iter().any(stopped)
