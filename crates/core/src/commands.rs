@@ -15,8 +15,9 @@ use crate::platform::{
     LoadBalancer, Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake,
 };
 use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
-use crate::task::{Stop, StopCode, StopMode};
+use crate::task::{Stop, StopCode, StopMode, Task};
 use crate::task_definition::{TaskDefinition, is_fargate_size};
+use crate::tasks::TaskSet;
 use crate::turn::Turn;
 
 impl Platform {
@@ -67,24 +68,31 @@ impl Platform {
                 self.scale(id, *desired_count, turn);
                 Ok(())
             }
+            Command::TagService { service, tags } => {
+                let id = self.service_id(service)?;
+                if let Some(service) = self.services.get_mut(&id) {
+                    service.spec.tags.clone_from(tags);
+                }
+                Ok(())
+            }
             Command::DeleteService { service, force } => self.delete_service(service, *force, turn),
             Command::StopTask { task, reason } => {
-                let exists = self.tasks.get(task).is_some_and(|t| t.stopped_at.is_none());
-                if !exists {
+                let live = self.services.find(*task).filter(|t| t.stopped_at.is_none());
+                let Some(at) = live.map(Task::at) else {
                     let hint = "; `neargate ps` lists the tasks that run".to_owned();
                     return Err(Rejection::NotFound { kind: "task", name: task.to_string(), hint });
-                }
+                };
                 let stop = Stop {
                     code: StopCode::UserInitiated,
                     reason: reason.clone().unwrap_or_else(|| "Task stopped by user".to_owned()),
                     mode: StopMode::Drain,
                     kill_by: None,
                 };
-                self.stop_task(*task, stop, turn);
+                self.stop_task(at, stop, turn);
                 Ok(())
             }
             Command::ProtectTask { task, until } => {
-                let Some(state) = self.tasks.get_mut(task) else {
+                let Some(state) = self.services.find_mut(*task) else {
                     let hint = String::new();
                     return Err(Rejection::NotFound { kind: "task", name: task.to_string(), hint });
                 };
@@ -370,7 +378,13 @@ impl Platform {
                 self.target_group_arn(name)
             )));
         }
-        self.target_groups.remove(name);
+        if let Some(group) = self.target_groups.remove(name) {
+            for target in group.targets {
+                if let Some(task) = self.services.task_mut(target.task_ref()) {
+                    task.set_target_state(name, target.address.port, None);
+                }
+            }
+        }
         turn.dirty_groups.insert(name.to_owned());
         Ok(())
     }
@@ -430,7 +444,7 @@ impl Platform {
                 let id = ServiceId(self.next_service_id);
                 self.next_service_id += 1;
                 self.service_ids.insert(spec.name.to_string(), id);
-                self.services.insert(id, new_service(id, spec.clone(), turn));
+                self.services.insert(new_service(id, spec.clone(), turn));
                 self.deploy(id, Arc::new(revision), None, turn);
             }
             Some(id) => self.update_service(id, spec, revision, turn)?,
@@ -602,7 +616,7 @@ impl Platform {
         service.spec.desired_count = 0;
         service.steady_since = None;
         let primary = service.primary().map(|d| d.id);
-        let tasks: Vec<_> = service.tasks.iter().copied().collect();
+        let tasks: Vec<_> = service.tasks.values().map(Task::at).collect();
         for task in tasks {
             let deployment = primary.map(|d| d.to_string()).unwrap_or_default();
             let stop = Stop {
@@ -625,8 +639,8 @@ fn new_service(id: ServiceId, spec: ServiceSpec, turn: &Turn) -> Service {
         status: ServiceStatus::Active,
         deployments: Vec::new(),
         past_deployments: VecDeque::new(),
-        tasks: BTreeSet::new(),
-        stopped_tasks: BTreeSet::new(),
+        tasks: TaskSet::default(),
+        stopped_tasks: TaskSet::default(),
         events: VecDeque::new(),
         steady_since: None,
         said: BTreeMap::new(),

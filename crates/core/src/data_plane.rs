@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::discovery::DiscoveryServiceSpec;
 use crate::effect::{Effect, PublishedInstance, PublishedTarget};
-use crate::id::{Generation, TaskId};
+use crate::id::{Generation, ServiceId, TaskId};
 use crate::input::ContainerHealth;
 use crate::load_balancer::{ListenerSpec, TargetAddress, TargetGroupSpec};
 use crate::platform::Platform;
 use crate::target_health::{HealthReason, TargetHealth, TargetState};
+use crate::tasks::TaskRef;
 use crate::turn::Turn;
 
 /// A target group with its targets.
@@ -37,12 +38,21 @@ pub struct Target {
     pub address: TargetAddress,
     /// The task behind it.
     pub task: TaskId,
+    /// The service of that task.
+    pub(crate) service: ServiceId,
     /// Deregistering: gets no new requests.
     pub draining: bool,
     /// Draining and nothing is in flight any more.
     pub idle: bool,
     /// As the edge last reported.
     pub health: TargetHealth,
+}
+
+impl Target {
+    /// The task behind it.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        TaskRef { id: self.task, service: self.service }
+    }
 }
 
 impl TargetGroup {
@@ -62,12 +72,13 @@ impl TargetGroup {
         self.targets.get_mut(index)
     }
 
-    fn register(&mut self, address: TargetAddress, task: TaskId) {
+    fn register(&mut self, address: TargetAddress, at: TaskRef) {
         let health = TargetHealth {
             state: TargetState::Initial,
             reason: Some(HealthReason::RegistrationInProgress),
         };
-        let target = Target { address, task, draining: false, idle: false, health };
+        let TaskRef { id: task, service } = at;
+        let target = Target { address, task, service, draining: false, idle: false, health };
         match self.targets.binary_search_by_key(&address, |t| t.address) {
             Ok(index) => self.targets[index] = target,
             Err(index) => self.targets.insert(index, target),
@@ -135,14 +146,15 @@ impl Platform {
     }
 
     /// Registers the task's targets and its name. Returns whether there was anything to register.
-    pub(crate) fn register(&mut self, id: TaskId, turn: &mut Turn) -> bool {
-        let Some(task) = self.tasks.get_mut(&id) else { return false };
+    pub(crate) fn register(&mut self, at: TaskRef, turn: &mut Turn) -> bool {
+        let Some(task) = self.services.task_mut(at) else { return false };
         let revision = Arc::clone(&task.revision);
         let (service, ip) = (task.service, task.address);
         let mut any = false;
-        for load_balancer in &revision.load_balancers {
+        for (index, load_balancer) in revision.load_balancers.iter().enumerate() {
             if let Some(group) = self.target_groups.get_mut(&load_balancer.target_group) {
-                group.register(TargetAddress { ip, port: load_balancer.port }, id);
+                group.register(TargetAddress { ip, port: load_balancer.port }, at);
+                task.target_states[index] = Some(TargetState::Initial);
                 turn.dirty_groups.insert(load_balancer.target_group.clone());
                 let news = turn.news(service);
                 *news.registered.entry(load_balancer.target_group.clone()).or_default() += 1;
@@ -154,89 +166,93 @@ impl Platform {
         {
             let healthy = task.container_health() != ContainerHealth::Unhealthy;
             let instance = Instance { address: ip, port: registry.port, healthy };
-            name.instances.insert(id, instance);
+            name.instances.insert(at.id, instance);
             turn.dirty_names.insert(registry.dns_name.clone());
             any = true;
         }
         if any {
             task.published = UNPUBLISHED;
-            turn.unpublished_tasks.push(id);
+            turn.unpublished_tasks.push(at);
         }
         any
     }
 
     /// Withdraws the task's name and lets its targets drain. Returns whether anything changed.
-    pub(crate) fn withdraw(&mut self, id: TaskId, turn: &mut Turn) -> bool {
-        let Some(task) = self.tasks.get_mut(&id) else { return false };
+    pub(crate) fn withdraw(&mut self, at: TaskRef, turn: &mut Turn) -> bool {
+        let Some(task) = self.services.task_mut(at) else { return false };
         let revision = Arc::clone(&task.revision);
         let mut any = false;
         if let Some(registry) = &revision.registry
             && let Some(name) = self.names.get_mut(&registry.dns_name)
-            && name.instances.remove(&id).is_some()
+            && name.instances.remove(&at.id).is_some()
         {
             turn.dirty_names.insert(registry.dns_name.clone());
             any = true;
         }
         let mut drain_ms = 0;
-        for load_balancer in &revision.load_balancers {
+        for (index, load_balancer) in revision.load_balancers.iter().enumerate() {
             let Some(group) = self.target_groups.get_mut(&load_balancer.target_group) else {
                 continue;
             };
             let delay_ms = group.spec.deregistration_delay_ms;
             let address = TargetAddress { ip: task.address, port: load_balancer.port };
-            let Some(target) = group.target_mut(address).filter(|t| t.task == id) else { continue };
+            let Some(target) = group.target_mut(address).filter(|t| t.task == at.id) else {
+                continue;
+            };
             target.draining = true;
             target.health = TargetHealth {
                 state: TargetState::Draining,
                 reason: Some(HealthReason::DeregistrationInProgress),
             };
+            task.target_states[index] = Some(TargetState::Draining);
             drain_ms = drain_ms.max(delay_ms);
             turn.dirty_groups.insert(load_balancer.target_group.clone());
             any = true;
         }
         if any {
             task.published = UNPUBLISHED;
-            turn.unpublished_tasks.push(id);
+            turn.unpublished_tasks.push(at);
             task.drain_until = Some(turn.now.plus(drain_ms));
         }
         any
     }
 
     /// Whether every target of the task is free of requests and connections (ALB-TG-10).
-    pub(crate) fn is_drained(&self, id: TaskId) -> bool {
-        let Some(task) = self.tasks.get(&id) else { return true };
+    pub(crate) fn is_drained(&self, at: TaskRef) -> bool {
+        let Some(task) = self.services.task(at) else { return true };
         task.revision.load_balancers.iter().all(|load_balancer| {
             let address = TargetAddress { ip: task.address, port: load_balancer.port };
             let group = self.target_groups.get(&load_balancer.target_group);
-            group.and_then(|g| g.target(address)).is_none_or(|t| t.task != id || t.idle)
+            group.and_then(|g| g.target(address)).is_none_or(|t| t.task != at.id || t.idle)
         })
     }
 
     /// Takes the task's targets out of their groups.
-    pub(crate) fn forget_targets(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get(&id) else { return };
-        let (service, ip) = (task.service, task.address);
-        for load_balancer in &task.revision.load_balancers {
+    pub(crate) fn forget_targets(&mut self, at: TaskRef, turn: &mut Turn) {
+        let Some(task) = self.services.task_mut(at) else { return };
+        let ip = task.address;
+        for (index, load_balancer) in task.revision.load_balancers.iter().enumerate() {
             let Some(group) = self.target_groups.get_mut(&load_balancer.target_group) else {
                 continue;
             };
             let before = group.targets.len();
-            group.targets.retain(|t| t.task != id || t.address.ip != ip);
+            group.targets.retain(|t| t.task != at.id || t.address.ip != ip);
+            task.target_states[index] = None;
             if group.targets.len() < before {
                 turn.dirty_groups.insert(load_balancer.target_group.clone());
-                let news = turn.news(service);
+                let news = turn.news(at.service);
                 *news.deregistered.entry(load_balancer.target_group.clone()).or_default() += 1;
             }
         }
     }
 
     /// Copies container health to discovery (ECS-DISC-3).
-    pub(crate) fn copy_health_to_name(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get(&id) else { return };
+    pub(crate) fn copy_health_to_name(&mut self, at: TaskRef, turn: &mut Turn) {
+        let Some(task) = self.services.task(at) else { return };
         let Some(registry) = &task.revision.registry else { return };
         let healthy = task.container_health() != ContainerHealth::Unhealthy;
         if let Some(name) = self.names.get_mut(&registry.dns_name)
-            && let Some(instance) = name.instances.get_mut(&id)
+            && let Some(instance) = name.instances.get_mut(&at.id)
             && instance.healthy != healthy
         {
             instance.healthy = healthy;
@@ -261,12 +277,12 @@ impl Platform {
                 None => Effect::RemoveTargetGroup { generation, name },
             });
         }
-        for id in std::mem::take(&mut turn.unpublished_tasks) {
-            if let Some(task) = self.tasks.get_mut(&id)
+        for at in std::mem::take(&mut turn.unpublished_tasks) {
+            if let Some(task) = self.services.task_mut(at)
                 && task.published == UNPUBLISHED
             {
                 task.published = self.published;
-                self.awaiting_data_plane.insert((self.published, id));
+                self.awaiting_data_plane.insert((self.published, at));
             }
         }
     }
@@ -304,19 +320,19 @@ impl Platform {
 
     pub(crate) fn target_health_changed(
         &mut self,
-        group: &str,
+        name: &str,
         address: TargetAddress,
         health: &TargetHealth,
         turn: &mut Turn,
     ) {
-        let group = self.target_groups.get_mut(group);
+        let group = self.target_groups.get_mut(name);
         let Some(target) = group.and_then(|g| g.target_mut(address)) else { return };
         if target.draining || target.health == *health {
             return;
         }
         target.health = health.clone();
-        let id = target.task;
-        if let Some(task) = self.tasks.get(&id) {
+        if let Some(task) = self.services.task_mut(target.task_ref()) {
+            task.set_target_state(name, address.port, Some(health.state));
             turn.dirty_service(task.service);
         }
     }
@@ -327,7 +343,7 @@ impl Platform {
         // A report from before the target began to drain says nothing about it now.
         if target.draining && !target.idle {
             target.idle = true;
-            turn.dirty_task(target.task);
+            turn.dirty_task(target.task_ref());
         }
     }
 

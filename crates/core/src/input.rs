@@ -109,6 +109,13 @@ pub enum Command {
         /// New desired count.
         desired_count: u32,
     },
+    /// Other labels on the service; starts no deployment.
+    TagService {
+        /// Which service.
+        service: ServiceName,
+        /// All its labels from now on.
+        tags: BTreeMap<String, String>,
+    },
     /// Scales to 0 and drains; `force` skips the check of ECS-SVC-2.
     DeleteService {
         /// Which service.

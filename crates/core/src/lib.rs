@@ -7,9 +7,9 @@
 //!
 //! Where to look:
 //! - what a service does next: [`rolling`] (pure), carried out by `service_scheduler`
-//! - what a task does next: `task_lifecycle`
+//! - what a task does next: `task_lifecycle`; how it counts: `task_state`; where it is: [`tasks`]
 //! - when a deployment fails: [`circuit_breaker`]; when starts slow down: [`throttle`]
-//! - where a task goes: [`capacity`], [`zone_rebalance`]
+//! - where a task goes: `placement`, [`capacity`], [`zone_rebalance`]
 //! - what the edge and DNS are told: [`data_plane`]
 //! - what users can ask for: [`input::Command`], carried out by `commands`
 
@@ -28,6 +28,7 @@ pub mod input;
 pub mod load_balancer;
 pub mod network;
 mod notes;
+mod placement;
 pub mod platform;
 mod queries;
 pub mod rng;
@@ -38,6 +39,8 @@ pub mod target_health;
 pub mod task;
 pub mod task_definition;
 mod task_lifecycle;
+mod task_state;
+pub mod tasks;
 pub mod throttle;
 pub mod time;
 mod turn;

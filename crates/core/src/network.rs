@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ const RESERVED_HIGH: u32 = 1;
 pub struct Subnet {
     /// As described.
     pub spec: SubnetSpec,
+    /// Name and zone once more, to be shared by the tasks.
+    name: Arc<str>,
+    zone: Arc<str>,
     next: u32,
     used: BTreeSet<u32>,
 }
@@ -41,7 +45,16 @@ impl Subnet {
     /// An empty subnet.
     #[must_use]
     pub fn new(spec: SubnetSpec) -> Self {
-        Self { spec, next: RESERVED_LOW, used: BTreeSet::new() }
+        let (name, zone) = (Arc::from(&*spec.name), Arc::from(&*spec.zone));
+        Self { spec, name, zone, next: RESERVED_LOW, used: BTreeSet::new() }
+    }
+
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    pub(crate) fn zone(&self) -> Arc<str> {
+        Arc::clone(&self.zone)
     }
 
     /// Whether no task holds an address.

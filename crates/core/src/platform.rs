@@ -17,6 +17,7 @@ use crate::rng::Rng;
 use crate::service::{ServiceName, ServiceSpec};
 use crate::task::Task;
 use crate::task_definition::TaskDefinition;
+use crate::tasks::{Services, TaskRef, TaskSet};
 use crate::time::Time;
 use crate::turn::Turn;
 
@@ -84,9 +85,9 @@ pub struct Service {
     /// Replaced deployments, newest first, a few.
     pub past_deployments: VecDeque<Deployment>,
     /// Tasks that are not STOPPED.
-    pub tasks: BTreeSet<TaskId>,
+    pub tasks: TaskSet,
     /// Tasks that are STOPPED and still visible.
-    pub stopped_tasks: BTreeSet<TaskId>,
+    pub stopped_tasks: TaskSet,
     /// Oldest first.
     pub events: VecDeque<ServiceEvent>,
     /// Since when nothing is to be done.
@@ -158,7 +159,7 @@ pub struct Registered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Wake {
     Service(ServiceId),
-    Task(TaskId),
+    Task(TaskRef),
 }
 
 /// All state of a platform. Changed by [`Platform::step`] only.
@@ -176,16 +177,15 @@ pub struct Platform {
     pub(crate) load_balancers: BTreeMap<String, LoadBalancer>,
     pub(crate) target_groups: BTreeMap<String, TargetGroup>,
     pub(crate) names: BTreeMap<String, Name>,
-    pub(crate) services: BTreeMap<ServiceId, Service>,
+    pub(crate) services: Services,
     /// By `cluster/service`; only services that are not INACTIVE.
     pub(crate) service_ids: BTreeMap<String, ServiceId>,
     pub(crate) next_service_id: u32,
-    pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) lost_zones: BTreeSet<String>,
     pub(crate) spot_available: bool,
     pub(crate) timers: BTreeSet<(Time, Wake)>,
     /// Tasks waiting for a generation to be applied.
-    pub(crate) awaiting_data_plane: BTreeSet<(Generation, TaskId)>,
+    pub(crate) awaiting_data_plane: BTreeSet<(Generation, TaskRef)>,
     /// What clients said about things, by thing.
     #[serde(default)]
     pub(crate) notes: BTreeMap<String, String>,
@@ -216,10 +216,9 @@ impl Platform {
             load_balancers: BTreeMap::new(),
             target_groups: BTreeMap::new(),
             names: BTreeMap::new(),
-            services: BTreeMap::new(),
+            services: Services::default(),
             service_ids: BTreeMap::new(),
             next_service_id: 0,
-            tasks: BTreeMap::new(),
             lost_zones: BTreeSet::new(),
             spot_available: true,
             timers: BTreeSet::new(),
@@ -254,11 +253,10 @@ impl Platform {
     fn command_all(&mut self, commands: &[Command], turn: &mut Turn) -> Result<(), Rejection> {
         let (notes, others): (Vec<_>, Vec<_>) =
             commands.iter().partition(|c| matches!(c, Command::Annotate { .. }));
-        if let [command] = others.as_slice() {
+        if others.len() <= 1 {
             // A single command checks everything before it changes anything, and notes cannot be
             // refused: no copy of the platform is needed to go back to.
-            self.command(command, turn)?;
-            return notes.into_iter().try_for_each(|note| self.command(note, turn));
+            return others.into_iter().chain(notes).try_for_each(|c| self.command(c, turn));
         }
         let before = (self.clone(), turn.clone());
         for command in commands {
@@ -343,15 +341,15 @@ impl Platform {
         self.services.get(&id)
     }
 
-    /// Tasks, also recently stopped ones.
+    /// Tasks, also recently stopped ones, by id.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values()
+        self.services.tasks()
     }
 
     /// The task with that id.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&Task> {
-        self.tasks.get(&id)
+        self.services.find(id)
     }
 
     /// Load balancers by name.

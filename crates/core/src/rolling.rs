@@ -15,8 +15,6 @@
 //! 3. Starts use what room is left: the primary first, then lost tasks of older revisions, each by
 //!    its own revision (ECS-SVC-10).
 
-use std::collections::BTreeMap;
-
 use crate::id::{DeploymentId, TaskId};
 use crate::service::DeploymentConfiguration;
 
@@ -156,24 +154,27 @@ struct Planner<'a> {
     lower: u32,
     room: u32,
     stopping: u32,
-    /// Tasks not chosen to stop, by deployment.
-    alive: BTreeMap<DeploymentId, Vec<&'a PlanTask<'a>>>,
+    /// Tasks not chosen to stop.
+    alive: Vec<&'a PlanTask<'a>>,
     /// Tasks of the whole service per zone, not counting those chosen to stop.
-    zones: BTreeMap<&'a str, u32>,
+    zones: Vec<(&'a str, u32)>,
     plan: ServicePlan,
 }
 
 impl<'a> Planner<'a> {
     fn new(input: &'a PlanInput<'a>) -> Self {
-        let mut alive: BTreeMap<DeploymentId, Vec<&PlanTask<'_>>> = BTreeMap::new();
-        let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut alive = Vec::with_capacity(input.tasks.len());
+        let mut zones: Vec<(&str, u32)> = Vec::new();
         let mut stopping = 0;
         for task in input.tasks {
             if task.state == TaskState::Stopping {
                 stopping += 1;
             } else {
-                alive.entry(task.deployment).or_default().push(task);
-                *zones.entry(task.zone).or_default() += 1;
+                alive.push(task);
+                match zones.iter_mut().find(|(zone, _)| *zone == task.zone) {
+                    Some((_, in_zone)) => *in_zone += 1,
+                    None => zones.push((task.zone, 1)),
+                }
             }
         }
         let occupied = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
@@ -192,14 +193,14 @@ impl<'a> Planner<'a> {
 
     fn count(&self, deployment: DeploymentId) -> Count {
         let mut count = Count::default();
-        for task in self.alive.get(&deployment).into_iter().flatten() {
+        for task in self.alive.iter().filter(|t| t.deployment == deployment) {
             count.add(task.state);
         }
         count
     }
 
     fn healthy_total(&self) -> u32 {
-        let healthy = self.alive.values().flatten().filter(|t| t.state == TaskState::Healthy);
+        let healthy = self.alive.iter().filter(|t| t.state == TaskState::Healthy);
         u32::try_from(healthy.count()).unwrap_or(u32::MAX)
     }
 
@@ -273,25 +274,24 @@ impl<'a> Planner<'a> {
     /// healthy ones from the fullest zone (ECS-SVC-4), of these at most `healthy_spare`.
     fn stop_worst(&mut self, deployment: DeploymentId, count: u32, mut healthy_spare: u32) {
         for _ in 0..count {
-            let Some(alive) = self.alive.get_mut(&deployment) else { return };
             let zones = &self.zones;
-            let candidate = alive
-                .iter()
-                .enumerate()
+            let of_it = self.alive.iter().enumerate().filter(|(_, t)| t.deployment == deployment);
+            let candidate = of_it
+                .clone()
                 .filter(|(_, t)| !t.protected)
                 .filter(|(_, t)| t.state != TaskState::Healthy || healthy_spare > 0)
                 .min_by_key(|(_, t)| {
-                    let in_zone = zones.get(t.zone).copied().unwrap_or(0);
+                    let in_zone = zones.iter().find(|(zone, _)| *zone == t.zone).map(|z| z.1);
                     (t.state, std::cmp::Reverse(in_zone), t.zone, t.id)
                 })
                 .map(|(index, _)| index);
             let Some(index) = candidate else {
-                let protected = alive.iter().filter(|t| t.protected).count();
+                let protected = of_it.filter(|(_, t)| t.protected).count();
                 self.plan.blocked_by_protection += u32::try_from(protected).unwrap_or(u32::MAX);
                 return;
             };
-            let task = alive.remove(index);
-            if let Some(in_zone) = self.zones.get_mut(task.zone) {
+            let task = self.alive.remove(index);
+            if let Some((_, in_zone)) = self.zones.iter_mut().find(|(zone, _)| *zone == task.zone) {
                 *in_zone -= 1;
             }
             let cause = match task.state {

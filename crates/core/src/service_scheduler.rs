@@ -1,31 +1,22 @@
 //! Keeps a service as wanted: judges its tasks, plans, executes the plan, tells when it is steady.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::capacity::next_provider;
 use crate::circuit_breaker::TaskOutcome;
 use crate::deployment::{Deployment, Revision, RolloutState};
-use crate::effect::Effect;
 use crate::event::{self, REPEAT_AFTER_MS};
-use crate::id::{DeploymentId, ServiceId, TaskId};
-use crate::input::ContainerHealth;
-use crate::load_balancer::TargetAddress;
-use crate::network::Subnet;
+use crate::id::{DeploymentId, ServiceId};
 use crate::platform::{Platform, Rebalance, ServiceStatus, Wake};
 use crate::rolling::{
     PlanDeployment, PlanInput, PlanTask, ServicePlan, StopCause, TaskState, plan_service,
 };
-use crate::service::CapacityProvider;
-use crate::target_health::{HealthReason, TargetState};
-use crate::task::{NewTask, Phase, STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task};
-use crate::task_lifecycle::WARM_UP_MS;
-use crate::time::{SECOND, Time};
+use crate::task::{Phase, STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task};
+use crate::task_state::state_of;
+use crate::tasks::TaskRef;
+use crate::time::Time;
 use crate::turn::Turn;
-use crate::zone_rebalance::{is_balanced, pick_zone};
+use crate::zone_rebalance::is_balanced;
 
-/// How often a service without capacity tries again (ECS-CP-3 names no interval).
-const PLACEMENT_RETRY_MS: u64 = 30 * SECOND;
 /// How many replaced deployments stay visible.
 const PAST_DEPLOYMENTS: usize = 10;
 
@@ -38,113 +29,52 @@ impl Platform {
             ServiceStatus::Draining => return self.finish_deletion(id, turn),
             ServiceStatus::Inactive => return self.forget_service(id, turn),
         }
-        self.judge_tasks(id, turn);
+        let states = self.judge_tasks(id, turn);
         self.check_breaker(id, turn);
-        self.check_rebalanced(id);
-        let plan = self.plan(id, turn.now);
-        self.execute(id, &plan, turn);
+        self.check_rebalanced(id, &states);
+        let plan = self.plan(id, &states, turn.now);
+        let moved = self.execute(id, &plan, turn);
         self.retire_deployments(id, turn);
-        self.check_steady(id, turn);
+        // A task just started or stopped is neither healthy nor warming up.
+        let calm = |state| matches!(state, TaskState::Healthy | TaskState::Warming);
+        self.check_steady(id, !moved && states.into_iter().all(calm), turn);
     }
 
-    /// How a task counts now.
-    #[must_use]
-    pub fn task_state(&self, task: &Task) -> TaskState {
-        if !task.is_wanted() {
-            return TaskState::Stopping;
-        }
-        let Some(started_at) = task.started_at else { return TaskState::Pending };
-        let service = self.services.get(&task.service);
-        let grace_ms = service.map_or(0, |s| s.spec.health_check_grace_period_ms);
-        let in_grace = self.now.since(started_at) < grace_ms;
-        let unhealthy = if in_grace { TaskState::Undecided } else { TaskState::Unhealthy };
-
-        let mut checked = false;
-        let mut state = TaskState::Healthy;
-        if task.has_container_checks() {
-            checked = true;
-            match task.container_health() {
-                ContainerHealth::Unhealthy => return unhealthy,
-                // An essential container without a check leaves the task UNKNOWN for ever
-                // (ECS-TD-15); what counts here are the checks there are.
-                _ if checks_pass(task) => {}
-                _ => state = TaskState::Undecided,
-            }
-        }
-        for load_balancer in &task.revision.load_balancers {
-            checked = true;
-            let address = TargetAddress { ip: task.address, port: load_balancer.port };
-            let group = self.target_groups.get(&load_balancer.target_group);
-            match group.and_then(|g| g.target(address)).map(|t| t.health.state) {
-                Some(TargetState::Healthy) => {}
-                Some(TargetState::Unhealthy) => return unhealthy,
-                // A group no listener uses is never probed and decides nothing (ALB-HC-9).
-                Some(TargetState::Unused) => {}
-                _ => state = TaskState::Undecided,
-            }
-        }
-        if !checked && self.now.since(started_at) < WARM_UP_MS {
-            return TaskState::Warming;
-        }
-        state
-    }
-
-    /// Counts health failures and recoveries, each once.
-    fn judge_tasks(&mut self, id: ServiceId, turn: &mut Turn) {
-        let Some(service) = self.services.get(&id) else { return };
-        let name = service.spec.name.service.clone();
+    /// Counts health failures and recoveries, each once. Returns how the tasks of the service
+    /// count, in their order; that holds until one is started or stopped.
+    fn judge_tasks(&mut self, id: ServiceId, turn: &mut Turn) -> Vec<TaskState> {
+        let Some(service) = self.services.get(&id) else { return Vec::new() };
+        let grace_ms = service.spec.health_check_grace_period_ms;
+        let mut states = Vec::with_capacity(service.tasks.len());
         let mut verdicts = Vec::new();
-        for task in service.tasks.iter().filter_map(|t| self.tasks.get(t)) {
-            match self.task_state(task) {
+        for task in service.tasks.values() {
+            let state = state_of(task, grace_ms, self.now);
+            states.push(state);
+            match state {
                 TaskState::Unhealthy if !task.failure_counted => {
-                    verdicts.push((
-                        task.id,
-                        TaskOutcome::Unhealthy,
-                        self.why_unhealthy(task, &name),
-                    ));
+                    let messages = self.why_unhealthy(task);
+                    verdicts.push((task.at(), TaskOutcome::Unhealthy, messages));
                 }
                 TaskState::Healthy if !task.was_healthy => {
-                    verdicts.push((task.id, TaskOutcome::Healthy, Vec::new()));
+                    verdicts.push((task.at(), TaskOutcome::Healthy, Vec::new()));
                 }
                 _ => {}
             }
         }
-        for (task_id, outcome, messages) in verdicts {
-            if let Some(task) = self.tasks.get_mut(&task_id) {
+        for (at, outcome, messages) in verdicts {
+            if let Some(task) = self.services.task_mut(at) {
                 match outcome {
                     TaskOutcome::Healthy => task.was_healthy = true,
                     _ => task.failure_counted = true,
                 }
             }
-            self.count_outcome(task_id, outcome, turn);
+            self.count_outcome(at, outcome, turn);
             for message in messages {
                 turn.say(id, message);
             }
         }
         turn.dirty_services.remove(&id);
-    }
-
-    fn why_unhealthy(&self, task: &Task, service: &str) -> Vec<String> {
-        let mut messages = Vec::new();
-        if task.container_health() == ContainerHealth::Unhealthy {
-            messages.push(event::container_unhealthy(service, task.id));
-        }
-        for load_balancer in &task.revision.load_balancers {
-            let address = TargetAddress { ip: task.address, port: load_balancer.port };
-            let group = self.target_groups.get(&load_balancer.target_group);
-            let Some(target) = group.and_then(|g| g.target(address)) else { continue };
-            if target.health.state == TargetState::Unhealthy {
-                let reason = target.health.reason.as_ref().map(HealthReason::description);
-                messages.push(event::target_unhealthy(
-                    service,
-                    task.id,
-                    load_balancer.port,
-                    &self.target_group_arn(&load_balancer.target_group),
-                    &reason.unwrap_or_default(),
-                ));
-            }
-        }
-        messages
+        states
     }
 
     /// Fails the primary deployment once its count reaches the threshold, and goes back to the
@@ -153,15 +83,14 @@ impl Platform {
         let Some(service) = self.services.get_mut(&id) else { return };
         let desired = service.spec.desired_count;
         let configuration = service.spec.deployment;
-        let name = service.spec.name.service.clone();
         let Some(primary) = service.deployments.first_mut() else { return };
         let watched = primary.rollout == RolloutState::InProgress && !primary.is_rollback;
         if !configuration.circuit_breaker || !watched || !primary.breaker.is_tripped(desired) {
             return;
         }
         primary.fail(turn.now);
-        let failed = primary.id;
-        turn.say(id, event::deployment_failed(&name, failed));
+        let name = service.spec.name.service.clone();
+        turn.say(id, event::deployment_failed(&name, primary.id));
         if !configuration.rollback {
             return;
         }
@@ -193,8 +122,7 @@ impl Platform {
         let mut deployment = Deployment::new(deployment_id, Arc::clone(&revision), desired, now);
         if let Some(reason) = rollback_reason {
             deployment.reason = reason;
-            for task in &service.tasks {
-                let Some(task) = self.tasks.get_mut(task) else { continue };
+            for task in service.tasks.values_mut() {
                 if task.revision == revision && task.is_wanted() {
                     task.deployment = deployment_id;
                     deployment.breaker.seen_running |= task.started_at.is_some();
@@ -203,14 +131,10 @@ impl Platform {
         }
         // After the take-over: a task taken over must not be missed where it was.
         for deployment in &mut service.deployments {
-            let of_it = |t: &&TaskId| {
-                self.tasks.get(*t).is_some_and(|task| {
-                    task.deployment == deployment.id
-                        && task.is_wanted()
-                        && task.started_at.is_some()
-                })
+            let of_it = |t: &&Task| {
+                t.deployment == deployment.id && t.is_wanted() && t.started_at.is_some()
             };
-            let running = service.tasks.iter().filter(of_it).count();
+            let running = service.tasks.values().filter(of_it).count();
             deployment.desired = u32::try_from(running).unwrap_or(u32::MAX);
             deployment.updated_at = now;
         }
@@ -223,16 +147,16 @@ impl Platform {
         turn.dirty_service(id);
     }
 
-    fn plan(&self, id: ServiceId, now: Time) -> ServicePlan {
+    fn plan(&self, id: ServiceId, states: &[TaskState], now: Time) -> ServicePlan {
         let Some(service) = self.services.get(&id) else { return ServicePlan::default() };
         let tasks: Vec<PlanTask<'_>> = service
             .tasks
-            .iter()
-            .filter_map(|t| self.tasks.get(t))
-            .map(|task| PlanTask {
+            .values()
+            .zip(states)
+            .map(|(task, state)| PlanTask {
                 id: task.id,
                 deployment: task.deployment,
-                state: self.task_state(task),
+                state: *state,
                 zone: &task.zone,
                 protected: task.is_protected(now),
             })
@@ -256,25 +180,24 @@ impl Platform {
         })
     }
 
-    /// Carries out a plan.
-    fn execute(&mut self, id: ServiceId, plan: &ServicePlan, turn: &mut Turn) {
-        let Some(service) = self.services.get_mut(&id) else { return };
-        let name = service.spec.name.service.clone();
+    /// Carries out a plan. Returns whether any task was started or stopped.
+    fn execute(&mut self, id: ServiceId, plan: &ServicePlan, turn: &mut Turn) -> bool {
+        let Some(service) = self.services.get_mut(&id) else { return false };
         let primary = service.primary().map_or(DeploymentId(0), |d| d.id);
         for (deployment, desired) in &plan.older_desired {
             if let Some(deployment) = service.deployment_mut(*deployment) {
                 deployment.desired = *desired;
             }
         }
-        if plan.blocked_by_percents {
-            self.say_once(id, event::blocked_by_percents(&name), turn);
-        }
-        if plan.blocked_by_protection > 0 {
-            let count = plan.blocked_by_protection;
-            self.say_once(id, event::blocked_by_protection(&name, primary, count), turn);
+        let name = &service.spec.name.service;
+        let by_percents = plan.blocked_by_percents.then(|| event::blocked_by_percents(name));
+        let count = plan.blocked_by_protection;
+        let by_protection = (count > 0).then(|| event::blocked_by_protection(name, primary, count));
+        for message in by_percents.into_iter().chain(by_protection) {
+            self.say_once(id, message, turn);
         }
         for (task, cause) in &plan.stop {
-            self.stop_for_service(id, *task, *cause, turn);
+            self.stop_for_service(TaskRef { id: *task, service: id }, *cause, turn);
         }
         let mut started = 0;
         for (deployment, count) in &plan.start {
@@ -285,132 +208,34 @@ impl Platform {
                 started += 1;
             }
         }
-        if started + plan.stop.len() > 0
-            && let Some(service) = self.services.get_mut(&id)
-        {
+        let moved = started + plan.stop.len() > 0;
+        if moved && let Some(service) = self.services.get_mut(&id) {
             service.steady_since = None;
         }
+        moved
     }
 
-    fn stop_for_service(&mut self, id: ServiceId, task: TaskId, cause: StopCause, turn: &mut Turn) {
-        let Some(state) = self.tasks.get(&task) else { return };
-        let deployment = self.services.get(&id).and_then(|s| s.primary()).map(|d| d.id);
+    fn stop_for_service(&mut self, at: TaskRef, cause: StopCause, turn: &mut Turn) {
+        let Some(service) = self.services.get(&at.service) else { return };
+        let Some(task) = service.tasks.get(at.id) else { return };
         let reason = match cause {
             StopCause::Scheduler => {
-                let deployment = deployment.unwrap_or(state.deployment);
+                let deployment = service.primary().map_or(task.deployment, |d| d.id);
                 format!("Scaling activity initiated by (deployment {deployment})")
             }
-            StopCause::Unhealthy => self.stopped_for_health(state),
+            StopCause::Unhealthy => self.stopped_for_health(task),
         };
-        let rebalancing =
-            self.services.get(&id).is_some_and(|s| s.rebalance == Rebalance::Stopping);
-        if state.started_at.is_none() {
-            turn.news(id).stopped_pending += 1;
-        } else if rebalancing {
-            let (name, zone) = (state.revision.service.clone(), state.zone.to_string());
-            turn.say(id, event::stopped_to_rebalance(&name, &zone, task));
+        if task.started_at.is_none() {
+            turn.news(at.service).stopped_pending += 1;
+        } else if service.rebalance == Rebalance::Stopping {
+            let name = &task.revision.service;
+            turn.say(at.service, event::stopped_to_rebalance(name, &task.zone, at.id));
         } else {
-            turn.news(id).stopped_running.push(task);
+            turn.news(at.service).stopped_running.push(at.id);
         }
         let code = StopCode::ServiceSchedulerInitiated;
         let stop = Stop { code, reason, mode: StopMode::Drain, kill_by: None };
-        self.stop_task(task, stop, turn);
-    }
-
-    /// ECS-STOP-4, ECS-STOP-5.
-    fn stopped_for_health(&self, task: &Task) -> String {
-        if task.container_health() == ContainerHealth::Unhealthy {
-            return "Task failed container health checks".to_owned();
-        }
-        let failing = task.revision.load_balancers.iter().find(|load_balancer| {
-            let address = TargetAddress { ip: task.address, port: load_balancer.port };
-            let group = self.target_groups.get(&load_balancer.target_group);
-            let target = group.and_then(|g| g.target(address));
-            target.is_some_and(|t| t.health.state == TargetState::Unhealthy)
-        });
-        let arn = failing.map(|l| self.target_group_arn(&l.target_group)).unwrap_or_default();
-        format!("Task failed ELB health checks in (target-group {arn})")
-    }
-
-    /// Places and starts one task. Returns false when there is no place for it now.
-    fn start_task(&mut self, id: ServiceId, deployment: DeploymentId, turn: &mut Turn) -> bool {
-        let Some(service) = self.services.get(&id) else { return false };
-        let Some(state) = service.deployments.iter().find(|d| d.id == deployment) else {
-            return false;
-        };
-        let revision = Arc::clone(&state.revision);
-        let wanted =
-            || service.tasks.iter().filter_map(|t| self.tasks.get(t)).filter(|t| t.is_wanted());
-        let count = |matches: &dyn Fn(&Task) -> bool| {
-            u32::try_from(wanted().filter(|t| matches(t)).count()).unwrap_or(u32::MAX)
-        };
-        // By deployment: else the tasks on their way out would hold the base of those that stay.
-        let provider = next_provider(&service.spec.capacity, |p| {
-            count(&|t: &Task| t.deployment == deployment && t.capacity == p)
-        });
-        let placeable = provider.filter(|p| *p == CapacityProvider::Fargate || self.spot_available);
-        let zones = self.usable_zones(&revision);
-        let zone = pick_zone(
-            zones.keys().copied(),
-            |zone| count(&|t: &Task| t.deployment == deployment && *t.zone == *zone),
-            |zone| count(&|t: &Task| *t.zone == *zone),
-            |zone| zones.get(zone).and_then(|s| self.subnets.get(*s)).map_or(0, Subnet::held),
-        );
-        let (Some(capacity), Some(zone)) = (placeable, zone) else {
-            let message =
-                event::unable_to_place(&service.spec.name.service, event::CAPACITY_UNAVAILABLE);
-            self.say_once(id, message, turn);
-            self.wake_at(turn.now.plus(PLACEMENT_RETRY_MS), Wake::Service(id));
-            return false;
-        };
-        let (zone, subnet) = (Arc::from(zone), zones.get(zone).copied().unwrap_or_default());
-        let subnet: Arc<str> = Arc::from(subnet);
-        let rebalancing = service.rebalance == Rebalance::Starting;
-        let unhealthy = count(&|t: &Task| {
-            t.deployment == deployment && self.task_state(t) == TaskState::Unhealthy
-        });
-        let name = service.spec.name.service.clone();
-        let Some(address) = self.subnets.get_mut(&*subnet).and_then(|s| s.allocate()) else {
-            return false;
-        };
-        let task_id = TaskId(self.rng.next_u128());
-        let new = NewTask {
-            id: task_id,
-            service: id,
-            deployment,
-            revision,
-            zone: Arc::clone(&zone),
-            subnet,
-            address,
-            capacity,
-        };
-        let task = Task::new(new, turn.now);
-        turn.effects.push(Effect::AttachNetwork(task.launch()));
-        self.tasks.insert(task_id, task);
-        if let Some(service) = self.services.get_mut(&id) {
-            service.tasks.insert(task_id);
-        }
-        if rebalancing {
-            turn.say(id, event::started_to_rebalance(&name, &zone, task_id));
-        } else {
-            let news = turn.news(id);
-            news.started.push(task_id);
-            news.replaced += usize::from(news.replaced < unhealthy as usize);
-        }
-        true
-    }
-
-    /// Zones of the revision that exist now, each with a subnet that has room.
-    fn usable_zones(&self, revision: &Revision) -> BTreeMap<&str, &str> {
-        let mut zones = BTreeMap::new();
-        for name in &revision.subnets {
-            let Some(subnet) = self.subnets.get(name) else { continue };
-            let zone = subnet.spec.zone.as_str();
-            if !self.lost_zones.contains(zone) && subnet.has_room() {
-                zones.entry(zone).or_insert(subnet.spec.name.as_str());
-            }
-        }
-        zones
+        self.stop_task(at, stop, turn);
     }
 
     /// Replaced deployments without tasks leave the list (ECS-DEP-7).
@@ -419,10 +244,8 @@ impl Platform {
         let mut index = 1;
         while index < service.deployments.len() {
             let deployment = service.deployments[index].id;
-            let tasks = &self.tasks;
-            let of_it = |t: &TaskId| tasks.get(t).is_some_and(|t| t.deployment == deployment);
             let wanted = service.deployments[index].desired;
-            if wanted > 0 || service.tasks.iter().any(of_it) {
+            if wanted > 0 || service.tasks.values().any(|t| t.deployment == deployment) {
                 index += 1;
                 continue;
             }
@@ -440,21 +263,15 @@ impl Platform {
     }
 
     /// Completes the deployment and reports the steady state (ECS-DEP-8, ECS-EVT-6, ECS-EVT-7).
-    fn check_steady(&mut self, id: ServiceId, turn: &mut Turn) {
+    fn check_steady(&mut self, id: ServiceId, calm: bool, turn: &mut Turn) {
         let now = turn.now;
-        let Some(service) = self.services.get(&id) else { return };
-        let name = service.spec.name.service.clone();
-        let desired = service.spec.desired_count as usize;
-        let settled = service.deployments.len() == 1
-            && service.tasks.len() == desired
-            && service.tasks.iter().filter_map(|t| self.tasks.get(t)).all(|task| {
-                matches!(self.task_state(task), TaskState::Healthy | TaskState::Warming)
-            });
         let Some(service) = self.services.get_mut(&id) else { return };
-        if !settled {
+        let desired = service.spec.desired_count as usize;
+        if !calm || service.deployments.len() != 1 || service.tasks.len() != desired {
             service.steady_since = None;
             return;
         }
+        let name = service.spec.name.service.clone();
         let Some(primary) = service.deployments.first_mut() else { return };
         if primary.rollout == RolloutState::InProgress {
             primary.complete(now);
@@ -518,13 +335,12 @@ impl Platform {
     }
 
     /// Once the extra task is healthy too, one may go; the plan takes it from the fullest zone.
-    fn check_rebalanced(&mut self, id: ServiceId) {
+    fn check_rebalanced(&mut self, id: ServiceId, states: &[TaskState]) {
         let Some(service) = self.services.get(&id) else { return };
         if service.rebalance != Rebalance::Starting {
             return;
         }
-        let tasks = service.tasks.iter().filter_map(|t| self.tasks.get(t));
-        let healthy = tasks.filter(|t| self.task_state(t) == TaskState::Healthy).count();
+        let healthy = states.iter().filter(|state| **state == TaskState::Healthy).count();
         if healthy > service.spec.desired_count as usize {
             self.set_rebalance(id, Rebalance::Stopping);
         }
@@ -534,18 +350,6 @@ impl Platform {
         if let Some(service) = self.services.get_mut(&id) {
             service.rebalance = rebalance;
         }
-    }
-
-    /// Tasks of the service per usable zone, empty zones included.
-    fn zone_counts(&self, id: ServiceId) -> Vec<(String, u32)> {
-        let Some(service) = self.services.get(&id) else { return Vec::new() };
-        let Some(primary) = service.primary() else { return Vec::new() };
-        let mut counts: BTreeMap<&str, u32> =
-            self.usable_zones(&primary.revision).into_keys().map(|zone| (zone, 0)).collect();
-        for task in service.tasks.iter().filter_map(|t| self.tasks.get(t)) {
-            *counts.entry(&*task.zone).or_default() += 1;
-        }
-        counts.into_iter().map(|(zone, count)| (zone.to_owned(), count)).collect()
     }
 
     fn finish_deletion(&mut self, id: ServiceId, turn: &mut Turn) {
@@ -575,10 +379,4 @@ impl Platform {
     pub fn is_stopping(task: &Task) -> bool {
         task.stop.is_some() && task.phase != Phase::Stopped
     }
-}
-
-fn checks_pass(task: &Task) -> bool {
-    let all = task.definition().containers.iter().zip(&task.containers);
-    all.filter(|(d, _)| d.essential && d.health_check.is_some())
-        .all(|(_, c)| c.health == ContainerHealth::Healthy)
 }

@@ -10,7 +10,9 @@ use crate::effect::TaskLaunch;
 use crate::id::{DeploymentId, Generation, ServiceId, TaskId};
 use crate::input::{ContainerHealth, Exit};
 use crate::service::CapacityProvider;
+use crate::target_health::TargetState;
 use crate::task_definition::{DependencyCondition, TaskDefinition};
+use crate::tasks::TaskRef;
 use crate::time::{HOUR, Time};
 
 /// A stopped task stays visible that long (ECS-TASK-7).
@@ -185,6 +187,8 @@ pub struct Task {
     pub images_pulled: bool,
     /// The publication its current phase waits for.
     pub published: Generation,
+    /// How its targets are, at the same index as in the revision; `None` while not registered.
+    pub(crate) target_states: Box<[Option<TargetState>]>,
     /// Draining ends then at the latest.
     pub drain_until: Option<Time>,
     /// Scale-in protection ends then.
@@ -194,7 +198,7 @@ pub struct Task {
     /// It was healthy at some time.
     pub was_healthy: bool,
     /// Decided stop.
-    pub stop: Option<Stop>,
+    pub stop: Option<Box<Stop>>,
     /// When it was made.
     pub created_at: Time,
     /// When images began to be pulled.
@@ -226,6 +230,7 @@ pub(crate) struct NewTask {
 impl Task {
     pub(crate) fn new(new: NewTask, now: Time) -> Self {
         let containers = new.revision.definition.containers.iter().map(|_| Container::new());
+        let target_states = vec![None; new.revision.load_balancers.len()].into_boxed_slice();
         Self {
             containers: containers.collect(),
             id: new.id,
@@ -240,6 +245,7 @@ impl Task {
             phase: Phase::Provisioning,
             images_pulled: false,
             published: Generation(0),
+            target_states,
             drain_until: None,
             protected_until: None,
             failure_counted: false,
@@ -252,6 +258,21 @@ impl Task {
             stopping_at: None,
             execution_stopped_at: None,
             stopped_at: None,
+        }
+    }
+
+    /// Itself, as others name it.
+    pub(crate) fn at(&self) -> TaskRef {
+        TaskRef { id: self.id, service: self.service }
+    }
+
+    /// Notes how its target on that port in that group is.
+    pub(crate) fn set_target_state(&mut self, group: &str, port: u16, state: Option<TargetState>) {
+        let registrations = self.revision.load_balancers.iter().zip(&mut self.target_states);
+        for (load_balancer, noted) in registrations {
+            if load_balancer.port == port && load_balancer.target_group == group {
+                *noted = state;
+            }
         }
     }
 

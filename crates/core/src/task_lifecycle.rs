@@ -17,6 +17,7 @@ use crate::platform::{Platform, Wake};
 use crate::task::{
     ContainerStatus, Phase, Readiness, STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task,
 };
+use crate::tasks::TaskRef;
 use crate::throttle;
 use crate::time::SECOND;
 use crate::turn::Turn;
@@ -31,8 +32,9 @@ impl Platform {
             Observation::NetworkAttached { task } => self.network_attached(*task, turn),
             Observation::ImagesPulled { task } => self.images_pulled(*task, turn),
             Observation::TaskFailed { task, reason } => {
-                let stop = failed_to_start(reason);
-                self.stop_task(*task, stop, turn);
+                if let Some(at) = self.services.locate(*task) {
+                    self.stop_task(at, failed_to_start(reason), turn);
+                }
             }
             Observation::ContainerStarted { task, container } => {
                 self.container_started(*task, container, turn);
@@ -63,7 +65,7 @@ impl Platform {
     }
 
     fn network_attached(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.find_mut(id) else { return };
         if task.phase == Phase::Provisioning && task.is_wanted() {
             task.phase = Phase::Pending;
             task.pull_started_at = Some(turn.now);
@@ -72,39 +74,40 @@ impl Platform {
     }
 
     fn images_pulled(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.find_mut(id) else { return };
         if !task.images_pulled {
             task.images_pulled = true;
             task.pull_stopped_at = Some(turn.now);
-            turn.dirty_task(id);
+            turn.dirty_task(task.at());
         }
     }
 
     fn container_started(&mut self, id: TaskId, container: &str, turn: &mut Turn) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.find_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let state = &mut task.containers[index];
         if state.status == ContainerStatus::Starting {
             state.status = ContainerStatus::Running;
             state.started_at = Some(turn.now);
-            turn.dirty_task(id);
+            turn.dirty_task(task.at());
         }
     }
 
     fn container_failed(&mut self, id: TaskId, container: &str, reason: &str, turn: &mut Turn) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.find_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let state = &mut task.containers[index];
         if state.status == ContainerStatus::Starting {
             state.status = ContainerStatus::Stopped;
             state.reason = Some(reason.to_owned());
-            turn.dirty_task(id);
-            self.stop_task(id, failed_to_start(reason), turn);
+            let at = task.at();
+            turn.dirty_task(at);
+            self.stop_task(at, failed_to_start(reason), turn);
         }
     }
 
     fn container_exited(&mut self, id: TaskId, container: &str, exit: Exit, turn: &mut Turn) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.find_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let essential = task.definition().containers[index].essential;
         let state = &mut task.containers[index];
@@ -119,7 +122,8 @@ impl Platform {
             let reason = "OutOfMemoryError: Container killed due to memory usage";
             state.reason = Some(reason.to_owned());
         }
-        turn.dirty_task(id);
+        let at = task.at();
+        turn.dirty_task(at);
         if essential && task.is_wanted() {
             let stop = Stop {
                 code: StopCode::EssentialContainerExited,
@@ -127,7 +131,7 @@ impl Platform {
                 mode: StopMode::Signal,
                 kill_by: None,
             };
-            self.stop_task(id, stop, turn);
+            self.stop_task(at, stop, turn);
         }
     }
 
@@ -138,40 +142,38 @@ impl Platform {
         health: ContainerHealth,
         turn: &mut Turn,
     ) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.find_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let state = &mut task.containers[index];
         if state.status != ContainerStatus::Stopped && state.health != health {
             state.health = health;
-            turn.dirty_task(id);
-            turn.dirty_service(task.service);
-            self.copy_health_to_name(id, turn);
+            let at = task.at();
+            turn.dirty_task(at);
+            turn.dirty_service(at.service);
+            self.copy_health_to_name(at, turn);
         }
     }
 
     fn task_released(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.find_mut(id) else { return };
         if task.phase != Phase::Deprovisioning {
             return;
         }
         task.phase = Phase::Stopped;
         task.stopped_at = Some(turn.now);
-        let (service, address) = (task.service, task.address);
+        let at = task.at();
         if let Some(subnet) = self.subnets.get_mut(&*task.subnet) {
-            subnet.release(address);
+            subnet.release(task.address);
         }
-        if let Some(service) = self.services.get_mut(&service) {
-            service.tasks.remove(&id);
-            service.stopped_tasks.insert(id);
-        }
-        self.wake_at(turn.now.plus(STOPPED_VISIBLE_MS), Wake::Task(id));
-        turn.dirty_service(service);
+        self.services.set_stopped(at);
+        self.wake_at(turn.now.plus(STOPPED_VISIBLE_MS), Wake::Task(at));
+        turn.dirty_service(at.service);
     }
 
     /// Decides that a task stops, or that it stops more harshly than decided before.
-    pub(crate) fn stop_task(&mut self, id: TaskId, stop: Stop, turn: &mut Turn) {
+    pub(crate) fn stop_task(&mut self, at: TaskRef, stop: Stop, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.task_mut(at) else { return };
         if task.phase >= Phase::Deprovisioning {
             return;
         }
@@ -179,7 +181,7 @@ impl Platform {
             if stop.mode > decided.mode {
                 decided.mode = stop.mode;
                 decided.kill_by = stop.kill_by.or(decided.kill_by);
-                turn.dirty_task(id);
+                turn.dirty_task(at);
             }
             return;
         }
@@ -188,19 +190,19 @@ impl Platform {
         let by_itself =
             matches!(stop.code, StopCode::EssentialContainerExited | StopCode::TaskFailedToStart);
         let (service, deployment, mode) = (task.service, task.deployment, stop.mode);
-        let name = task.revision.service.clone();
         let has_targets = !task.revision.load_balancers.is_empty();
-        let placement_failure = (stop.code == StopCode::TaskFailedToStart)
-            .then(|| event::unable_to_place(&name, stop.reason.trim_end_matches('.')));
-        task.stop = Some(stop);
+        let placement_failure = (stop.code == StopCode::TaskFailedToStart).then(|| {
+            event::unable_to_place(&task.revision.service, stop.reason.trim_end_matches('.'))
+        });
+        task.stop = Some(Box::new(stop));
         task.stopping_at = Some(now);
         let count_failure = by_itself && !std::mem::replace(&mut task.failure_counted, by_itself);
         task.phase = Phase::Stopping;
-        if registered && self.withdraw(id, turn) {
-            if let Some(task) = self.tasks.get_mut(&id) {
+        if registered && self.withdraw(at, turn) {
+            if let Some(task) = self.services.task_mut(at) {
                 task.phase = Phase::Deactivating;
                 if let Some(until) = task.drain_until {
-                    self.wake_at(until, Wake::Task(id));
+                    self.wake_at(until, Wake::Task(at));
                 }
             }
             if mode == StopMode::Drain && has_targets {
@@ -213,18 +215,19 @@ impl Platform {
         if count_failure {
             let outcome =
                 if failed_start { TaskOutcome::FailedToStart } else { TaskOutcome::Exited };
-            self.count_outcome(id, outcome, turn);
+            self.count_outcome(at, outcome, turn);
         }
-        turn.dirty_task(id);
+        turn.dirty_task(at);
         turn.dirty_service(service);
     }
 
     /// Tells the task's deployment how the task fared; the throttle learns of failed starts.
-    pub(crate) fn count_outcome(&mut self, id: TaskId, outcome: TaskOutcome, turn: &mut Turn) {
-        let Some(task) = self.tasks.get(&id) else { return };
-        let (service_id, deployment_id) = (task.service, task.deployment);
+    pub(crate) fn count_outcome(&mut self, at: TaskRef, outcome: TaskOutcome, turn: &mut Turn) {
+        let Some(deployment_id) = self.services.task(at).map(|task| task.deployment) else {
+            return;
+        };
+        let service_id = at.service;
         let Some(service) = self.services.get_mut(&service_id) else { return };
-        let name = service.spec.name.service.clone();
         let desired = service.spec.desired_count;
         let watched = service.spec.deployment.circuit_breaker;
         let Some(deployment) = service.deployment_mut(deployment_id) else { return };
@@ -240,12 +243,15 @@ impl Platform {
                 let failures = deployment.start_failures;
                 let delay_ms = throttle::start_delay_ms(failures);
                 if delay_ms > 0 {
-                    let at = turn.now.plus(delay_ms);
-                    deployment.next_start_at = at;
-                    self.wake_at(at, Wake::Service(service_id));
+                    deployment.next_start_at = turn.now.plus(delay_ms);
                 }
-                if throttle::is_throttled(failures) {
-                    let message = event::unable_to_start_consistently(&name);
+                let next_start_at = deployment.next_start_at;
+                let message = throttle::is_throttled(failures)
+                    .then(|| event::unable_to_start_consistently(&service.spec.name.service));
+                if delay_ms > 0 {
+                    self.wake_at(next_start_at, Wake::Service(service_id));
+                }
+                if let Some(message) = message {
                     self.say_once(service_id, message, turn);
                 }
             }
@@ -256,22 +262,22 @@ impl Platform {
     }
 
     /// Moves a task as far as it can go now.
-    pub(crate) fn advance_task(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get(&id) else { return };
+    pub(crate) fn advance_task(&mut self, at: TaskRef, turn: &mut Turn) {
+        let Some(task) = self.services.task(at) else { return };
         match task.phase {
             Phase::Provisioning | Phase::Running => {}
-            Phase::Pending => self.start_containers(id, turn),
-            Phase::Activating => self.activate(id, turn),
-            Phase::Deactivating => self.deactivate(id, turn),
-            Phase::Stopping => self.stop_containers(id, turn),
+            Phase::Pending => self.start_containers(at, turn),
+            Phase::Activating => self.activate(at, turn),
+            Phase::Deactivating => self.deactivate(at, turn),
+            Phase::Stopping => self.stop_containers(at, turn),
             Phase::Deprovisioning => {}
-            Phase::Stopped => self.forget_task(id, turn),
+            Phase::Stopped => self.forget_task(at, turn),
         }
     }
 
-    fn start_containers(&mut self, id: TaskId, turn: &mut Turn) {
+    fn start_containers(&mut self, at: TaskRef, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.task_mut(at) else { return };
         if !task.images_pulled {
             return;
         }
@@ -291,27 +297,27 @@ impl Platform {
                     let name = &task.definition().containers[index].name;
                     let reason = format!("CannotStartContainerError: container {name}: {why}");
                     task.containers[index].reason = Some(reason.clone());
-                    self.stop_task(id, failed_to_start(&reason), turn);
+                    self.stop_task(at, failed_to_start(&reason), turn);
                     return;
                 }
             }
         }
-        if let Some(at) = waits_until {
-            self.wake_at(at, Wake::Task(id));
+        if let Some(until) = waits_until {
+            self.wake_at(until, Wake::Task(at));
         }
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.task_mut(at) else { return };
         let started =
             |status| matches!(status, ContainerStatus::Running | ContainerStatus::Stopped);
         if task.containers.iter().all(|c| started(c.status)) {
             task.phase = Phase::Activating;
-            self.register(id, turn);
-            self.activate(id, turn);
+            self.register(at, turn);
+            self.activate(at, turn);
         }
     }
 
-    fn activate(&mut self, id: TaskId, turn: &mut Turn) {
+    fn activate(&mut self, at: TaskRef, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.task_mut(at) else { return };
         if task.published > self.applied {
             return;
         }
@@ -327,35 +333,35 @@ impl Platform {
                 self.wake_at(now.plus(grace_ms), Wake::Service(service));
             }
         }
-        self.count_outcome(id, TaskOutcome::Running, turn);
+        self.count_outcome(at, TaskOutcome::Running, turn);
         turn.dirty_service(service);
     }
 
-    fn deactivate(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get(&id) else { return };
+    fn deactivate(&mut self, at: TaskRef, turn: &mut Turn) {
+        let Some(task) = self.services.task(at) else { return };
         // Whatever the hurry: no stop signal before the edge has stopped choosing the task.
         if task.published > self.applied {
             return;
         }
         let mode = task.stop.as_ref().map_or(StopMode::Drain, |s| s.mode);
         let delay_over = task.drain_until.is_none_or(|until| until <= turn.now);
-        if mode == StopMode::Drain && !delay_over && !self.is_drained(id) {
+        if mode == StopMode::Drain && !delay_over && !self.is_drained(at) {
             return;
         }
         if mode == StopMode::Drain {
             // Ends what is still in flight after the whole delay (ALB-TG-10). In the other modes
             // the targets stay, draining, as long as the containers may answer.
-            self.forget_targets(id, turn);
+            self.forget_targets(at, turn);
         }
-        if let Some(task) = self.tasks.get_mut(&id) {
+        if let Some(task) = self.services.task_mut(at) {
             task.phase = Phase::Stopping;
         }
-        self.stop_containers(id, turn);
+        self.stop_containers(at, turn);
     }
 
-    fn stop_containers(&mut self, id: TaskId, turn: &mut Turn) {
+    fn stop_containers(&mut self, at: TaskRef, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let Some(task) = self.services.task_mut(at) else { return };
         let (kill_now, kill_by) = match &task.stop {
             Some(stop) => (stop.mode == StopMode::Kill, stop.kill_by),
             None => (false, None),
@@ -377,16 +383,20 @@ impl Platform {
             if container.kill_at.is_none() && !kill_now && may_stop {
                 let by_timeout = now.plus(definition.stop_timeout_ms);
                 container.kill_at = Some(kill_by.map_or(by_timeout, |by| by.min(by_timeout)));
-                turn.effects
-                    .push(Effect::StopContainer { task: id, container: definition.name.clone() });
+                turn.effects.push(Effect::StopContainer {
+                    task: at.id,
+                    container: definition.name.clone(),
+                });
             }
             let due = kill_now
                 || container.kill_at.is_some_and(|at| at <= now)
                 || kill_by.is_some_and(|by| by <= now);
             if due && !container.killed {
                 container.killed = true;
-                turn.effects
-                    .push(Effect::KillContainer { task: id, container: definition.name.clone() });
+                turn.effects.push(Effect::KillContainer {
+                    task: at.id,
+                    container: definition.name.clone(),
+                });
             }
             if !container.killed {
                 wakes.extend(container.kill_at.or(kill_by));
@@ -396,22 +406,18 @@ impl Platform {
         if over {
             task.phase = Phase::Deprovisioning;
             task.execution_stopped_at = Some(now);
-            turn.effects.push(Effect::ReleaseTask { task: id });
-            self.forget_targets(id, turn);
+            turn.effects.push(Effect::ReleaseTask { task: at.id });
+            self.forget_targets(at, turn);
         }
-        for at in wakes {
-            self.wake_at(at, Wake::Task(id));
+        for due in wakes {
+            self.wake_at(due, Wake::Task(at));
         }
     }
 
-    fn forget_task(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.tasks.get(&id) else { return };
+    fn forget_task(&mut self, at: TaskRef, turn: &mut Turn) {
+        let Some(task) = self.services.task(at) else { return };
         if task.stopped_at.is_some_and(|at| turn.now.since(at) >= STOPPED_VISIBLE_MS) {
-            let service = task.service;
-            self.tasks.remove(&id);
-            if let Some(service) = self.services.get_mut(&service) {
-                service.stopped_tasks.remove(&id);
-            }
+            self.services.forget_task(at);
         }
     }
 
@@ -419,7 +425,7 @@ impl Platform {
     /// effects in between may not have been carried out. Asking twice is harmless.
     #[must_use]
     pub fn outstanding(&self) -> Vec<Effect> {
-        self.tasks.values().flat_map(outstanding_of_task).collect()
+        self.services.tasks().flat_map(outstanding_of_task).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::effect::Effect;
 use crate::event::{self, MAX_EVENTS, REPEAT_AFTER_MS, ServiceEvent};
 use crate::id::{DeploymentId, ServiceId, TaskId};
 use crate::platform::Platform;
+use crate::tasks::TaskRef;
 use crate::time::Time;
 
 /// The scratch space of one step.
@@ -14,11 +15,11 @@ pub(crate) struct Turn {
     pub(crate) now: Time,
     pub(crate) effects: Vec<Effect>,
     pub(crate) dirty_services: BTreeSet<ServiceId>,
-    pub(crate) dirty_tasks: BTreeSet<TaskId>,
+    pub(crate) dirty_tasks: BTreeSet<TaskRef>,
     pub(crate) dirty_groups: BTreeSet<String>,
     pub(crate) dirty_names: BTreeSet<String>,
     /// Tasks whose registration changed and is not published yet.
-    pub(crate) unpublished_tasks: Vec<TaskId>,
+    pub(crate) unpublished_tasks: Vec<TaskRef>,
     /// What happened to tasks of a service, told once per step as ECS does.
     news: BTreeMap<ServiceId, News>,
 }
@@ -56,7 +57,7 @@ impl Turn {
         self.dirty_services.insert(service);
     }
 
-    pub(crate) fn dirty_task(&mut self, task: TaskId) {
+    pub(crate) fn dirty_task(&mut self, task: TaskRef) {
         self.dirty_tasks.insert(task);
     }
 
