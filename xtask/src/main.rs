@@ -3,6 +3,7 @@
 mod core_bench;
 mod counting_allocator;
 mod edge_bench;
+mod models;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,8 @@ enum Task {
     CoreBench(core_bench::Arguments),
     /// Compare the edge with nginx and haproxy: requests per CPU-second.
     EdgeBench(edge_bench::Arguments),
+    /// Make the AWS service models of `wire` from the installed botocore package.
+    Models(models::Arguments),
     /// The edge alone, as the benchmark starts it.
     #[command(hide = true)]
     EdgeProcess(edge_bench::ProcessArguments),
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::CoreBench(arguments) => core_bench::run(&arguments),
         Task::EdgeBench(arguments) => edge_bench::run(&arguments),
+        Task::Models(arguments) => models::run(&arguments),
         Task::EdgeProcess(arguments) => edge_bench::process(&arguments),
     }
 }

@@ -712,3 +712,48 @@ fn check_service(spec: &ServiceSpec) -> Result<(), Rejection> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Effect;
+    use crate::input::Input;
+    use crate::platform::Identity;
+    use crate::time::Time;
+
+    /// A listener goes alone: the edge is told, the load balancer and its other listeners stay.
+    #[test]
+    fn a_listener_is_deleted_alone() {
+        let identity = Identity { account: "000000000000".into(), region: "us-east-1".into() };
+        let mut platform = Platform::new(identity, 1);
+        let balancer = LoadBalancerSpec {
+            name: "lb".into(),
+            internet_facing: true,
+            subnets: Vec::new(),
+            idle_timeout_ms: 60_000,
+            tags: BTreeMap::new(),
+        };
+        let listener = |port| {
+            Command::PutListener(ListenerSpec {
+                load_balancer: "lb".into(),
+                port,
+                host_port: 0,
+                default_action: Action::FixedResponse {
+                    status: 404,
+                    content_type: "text/plain".into(),
+                    body: String::new(),
+                },
+                rules: Vec::new(),
+            })
+        };
+        let made = vec![Command::PutLoadBalancer(balancer), listener(80), listener(81)];
+        assert_eq!(platform.step(Time(0), &Input::Commands(made)).result, Ok(()));
+        let delete = Command::DeleteListener { load_balancer: "lb".into(), port: 80 };
+        let outcome = platform.step(Time(1), &Input::Commands(vec![delete.clone()]));
+        assert_eq!(outcome.result, Ok(()));
+        assert!(matches!(outcome.effects[..], [Effect::RemoveListener { port: 80, .. }]));
+        let left: Vec<u16> = platform.load_balancers["lb"].listeners.keys().copied().collect();
+        assert_eq!(left, [81]);
+        assert!(platform.step(Time(2), &Input::Commands(vec![delete])).result.is_err());
+    }
+}

@@ -10,28 +10,27 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use neargate_wire::{Auth, HttpRequest, Models, Wire};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::api;
-use crate::endpoint_answer::{
-    Asked, action, error, json, refusal, unknown_action, unknown_target, what,
-};
+use crate::aws::ToMainLoop;
+use crate::clock::wall_ms;
+use crate::endpoint_answer::{Asked, browser, error, json, of_wire, refusal, what};
 use crate::error::EngineError;
 use crate::event::{Event, Reply};
 
 /// Connections at once; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 256;
-/// The largest body that is looked into.
-const MAX_BODY: usize = 1 << 20;
 /// From connecting to the end of the request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The main loop answers a question within this time, or counts as stuck.
@@ -83,9 +82,12 @@ impl Endpoint {
                 match (signals, listener) {
                     (Ok(signals), Ok(listener)) => {
                         let _waiting = ready.send(Ok(()));
+                        let wire = Arc::new(Wire::new(Models::embedded(), Auth::Any));
+                        let resettable = options.resettable;
+                        let desk = Desk { events: events.clone(), wire, resettable };
                         tokio::select! {
                             () = signals.tell(&events) => {}
-                            () = accept(listener, &events, options.resettable) => {}
+                            () = accept(listener, desk) => {}
                             _ = stopped => {}
                         }
                     }
@@ -156,7 +158,8 @@ impl Signals {
     }
 }
 
-async fn accept(listener: TcpListener, events: &SyncSender<Event>, resettable: bool) {
+async fn accept(listener: TcpListener, desk: Desk) {
+    let desk = Arc::new(desk);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
@@ -168,11 +171,11 @@ async fn accept(listener: TcpListener, events: &SyncSender<Event>, resettable: b
                 continue;
             }
         };
-        let events = events.clone();
+        let desk = Arc::clone(&desk);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let events = events.clone();
-                async move { Ok::<_, Infallible>(respond(request, &events, resettable).await) }
+                let desk = Arc::clone(&desk);
+                async move { Ok::<_, Infallible>(respond(request, &desk).await) }
             });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -185,36 +188,63 @@ async fn accept(listener: TcpListener, events: &SyncSender<Event>, resettable: b
     }
 }
 
-async fn respond(
-    request: Request<Incoming>,
-    events: &SyncSender<Event>,
+/// What every request may need.
+struct Desk {
+    events: SyncSender<Event>,
+    wire: Arc<Wire>,
     resettable: bool,
-) -> Response<Full<Bytes>> {
+}
+
+async fn respond(request: Request<Incoming>, desk: &Desk) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    match what(&parts.method, parts.uri.path(), &parts.headers) {
-        Asked::Health => health(events).await,
-        Asked::Reset => match refusal(&parts.headers, resettable) {
+    match what(&parts.method, parts.uri.path()) {
+        Asked::Health => health(&desk.events).await,
+        Asked::Reset => match refusal(&parts.headers, desk.resettable) {
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
-            None => reset(events).await,
+            None => reset(&desk.events).await,
         },
-        Asked::Json(target) => unknown_target(&target),
-        Asked::Query => match Limited::new(body, MAX_BODY).collect().await {
-            Err(problem) => {
-                let why = format!("the request's body cannot be read: {problem}");
-                error(StatusCode::BAD_REQUEST, "InvalidRequest", &why)
-            }
-            Ok(body) => match action(&body.to_bytes(), parts.uri.query()) {
-                Some(action) => unknown_action(&action),
-                None => not_served(&parts),
-            },
+        Asked::Aws => match browser(&parts.headers) {
+            Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
+            None => aws(parts, body, desk).await,
         },
-        Asked::Other => not_served(&parts),
     }
 }
 
-fn not_served(parts: &hyper::http::request::Parts) -> Response<Full<Bytes>> {
-    let why = format!("Neargate does not serve {} {}", parts.method, parts.uri.path());
-    error(StatusCode::NOT_FOUND, "UnknownOperationException", &why)
+/// An AWS request, answered on a thread that may wait for the main loop.
+async fn aws(
+    parts: hyper::http::request::Parts,
+    body: Incoming,
+    desk: &Desk,
+) -> Response<Full<Bytes>> {
+    let limit = desk.wire.limits().largest_body();
+    // One byte more than allowed is enough for the wire to word its refusal.
+    let body = match Limited::new(body, limit + 1).collect().await {
+        Ok(body) => body.to_bytes().to_vec(),
+        Err(problem) if problem.is::<LengthLimitError>() => vec![b' '; limit + 1],
+        Err(problem) => {
+            let why = format!("the request's body cannot be read: {problem}");
+            return error(StatusCode::BAD_REQUEST, "InvalidRequest", &why);
+        }
+    };
+    let headers = parts.headers.iter().map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    let request = HttpRequest {
+        method: parts.method.as_str().to_owned(),
+        uri: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+        headers: headers.collect(),
+        body,
+    };
+    let (wire, services) = (Arc::clone(&desk.wire), ToMainLoop(desk.events.clone()));
+    let answer = tokio::task::spawn_blocking(move || wire.handle(&request, &services, wall_ms()));
+    match answer.await {
+        Ok(answer) => of_wire(answer),
+        Err(problem) => {
+            tracing::error!(%problem, "answering an AWS request failed");
+            let why = "the request could not be answered; the engine's log says why";
+            error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", why)
+        }
+    }
 }
 
 async fn health(events: &SyncSender<Event>) -> Response<Full<Bytes>> {

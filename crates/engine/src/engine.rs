@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 use neargate_core::effect::Effect;
 use neargate_core::input::{Command, Exit, Input, Observation};
 use neargate_core::task::{ContainerStatus, Phase};
+use neargate_core::{Platform, Rejection};
 use neargate_edge::control::ToEdge;
 
 use crate::api::{Request, Response};
+use crate::aws::AwsCall;
 use crate::clock::{Clock, monotonic};
 use crate::data_plane;
 use crate::edge_link::EdgeLink;
 use crate::error::EngineError;
 use crate::event::{EdgeConnection, Event, Reply};
-use crate::ledger::{Ledger, in_full};
+use crate::ledger::{Ledger, NotCommitted, in_full};
 use crate::record::Record;
 use crate::status::StatusParts;
 use crate::take_down::{self, Next};
@@ -92,6 +94,7 @@ struct Batch {
     /// Index of the input and who gave it.
     waiting: Vec<(usize, Reply)>,
     questions: Vec<(Request, Reply)>,
+    aws: Vec<AwsCall>,
     edge_gone: bool,
     stop: bool,
 }
@@ -193,6 +196,9 @@ impl Engine {
             self.sort(event, &mut batch);
         }
         self.commit(batch.inputs, batch.waiting)?;
+        for call in batch.aws {
+            self.serve_aws(call)?;
+        }
         self.go_on_taking_down()?;
         self.sync_edge();
         for (question, reply) in batch.questions {
@@ -225,6 +231,7 @@ impl Engine {
                 batch.inputs.push(Input::Commands(commands));
             }
             Event::Request(Request::Down, reply) => self.begin_take_down(Then::End, reply),
+            Event::Aws(call) => batch.aws.push(call),
             Event::Reset(reply) => self.begin_take_down(Then::StartOver, reply),
             Event::Request(question, reply) => batch.questions.push((question, reply)),
             Event::EdgeConnected(connection) => {
@@ -293,18 +300,52 @@ impl Engine {
                 Ok(())
             }
             Err(not_committed) => {
-                let reason = not_committed.reason;
-                if self.stuck.is_none() {
-                    tracing::error!(reason, "the journal cannot be written; trying again");
-                }
+                let why = self.journal_failed(not_committed)?;
                 for (_, reply) in waiting {
-                    let why = format!("nothing changed: the journal cannot be written: {reason}");
-                    reply.send(Response::Rejected(why));
+                    reply.send(Response::Rejected(why.clone()));
                 }
-                let observations = not_committed.observations;
-                let stuck = Stuck { observations, last_try: monotonic() };
-                still_bearable(self.stuck.insert(stuck))
+                Ok(())
             }
+        }
+    }
+
+    /// Remembers what must be told again; in plain words why nothing changed.
+    fn journal_failed(&mut self, not_committed: NotCommitted) -> Result<String, EngineError> {
+        let NotCommitted { reason, observations } = not_committed;
+        if self.stuck.is_none() {
+            tracing::error!(reason, "the journal cannot be written; trying again");
+        }
+        still_bearable(self.stuck.insert(Stuck { observations, last_try: monotonic() }))?;
+        Ok(format!("nothing changed: the journal cannot be written: {reason}"))
+    }
+
+    /// As of the newest durable input.
+    pub(crate) fn platform(&self) -> &Platform {
+        self.parts.ledger.platform()
+    }
+
+    /// Commands of one client, by themselves. `Err` says why they could not even be tried.
+    pub(crate) fn commit_commands(
+        &mut self,
+        commands: Vec<Command>,
+    ) -> Result<Result<Result<(), Rejection>, String>, EngineError> {
+        if self.take_down.is_some() {
+            return Ok(Err("nothing changed: the platform is being taken down".to_owned()));
+        }
+        if self.stuck.is_some() {
+            // What the world reported meanwhile comes first.
+            self.commit(vec![Input::Tick], Vec::new())?;
+        }
+        if self.stuck.is_some() {
+            return Ok(Err("nothing changed: the journal cannot be written".to_owned()));
+        }
+        let now = self.parts.clock.now();
+        match self.parts.ledger.commit(now, vec![Input::Commands(commands)]) {
+            Ok(mut commit) => {
+                self.carry_out(commit.effects);
+                Ok(Ok(commit.results.pop().unwrap_or(Ok(()))))
+            }
+            Err(not_committed) => Ok(Err(self.journal_failed(not_committed)?)),
         }
     }
 

@@ -6,6 +6,7 @@ use neargate_core::input::Observation;
 use neargate_edge::control::{FromEdge, ToEdge};
 
 use crate::api::{Request, Response};
+use crate::aws::AwsCall;
 
 /// One thing that happened outside the main loop.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) enum Event {
     Observed(Observation),
     /// Somebody asks.
     Request(Request, Reply),
+    /// A client of the AWS endpoint asks.
+    Aws(AwsCall),
     /// A test suite wants an empty platform; answered like a command.
     Reset(Reply),
     /// An edge answers on its socket.

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod aws;
 mod clock;
 mod control_socket;
 mod data_plane;

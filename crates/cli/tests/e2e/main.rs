@@ -2,6 +2,7 @@
 //!
 //! Every test has a home, ports and addresses of its own and ends what it started.
 
+mod aws;
 mod bad_input;
 mod breaker;
 mod discovery;

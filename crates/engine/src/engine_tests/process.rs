@@ -99,27 +99,36 @@ fn the_endpoint_answers_in_the_clients_protocol() {
     assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
     assert!(health.contains("\"status\":\"ok\""), "{health}");
 
-    let ecs = "X-Amz-Target: AmazonEC2ContainerServiceV20141113.ListClusters";
-    let answer = http(&status, &format!("POST / HTTP/1.1\r\n{ecs}\r\n{end}"));
+    let call = |operation: &str| {
+        let ecs = format!("X-Amz-Target: AmazonEC2ContainerServiceV20141113.{operation}");
+        http(&status, &format!("POST / HTTP/1.1\r\n{ecs}\r\n{end}"))
+    };
+    let answer = call("ListClusters");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.ends_with("{\"clusterArns\":[]}"), "{answer}");
+    let answer = call("DeleteAttributes");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("application/x-amz-json-1.1"), "{answer}");
     assert!(answer.contains("UnknownOperationException"), "{answer}");
-    assert!(answer.contains("ListClusters"), "{answer}");
+    assert!(answer.contains("DeleteAttributes"), "{answer}");
 
-    let body = "Action=DescribeLoadBalancers&Version=2015-12-01";
+    let body = "Action=DescribeSSLPolicies&Version=2015-12-01";
     let answer = http(
         &status,
         &format!(
-            "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ),
     );
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("<Code>InvalidAction</Code>"), "{answer}");
-    assert!(answer.contains("DescribeLoadBalancers"), "{answer}");
+    assert!(answer.contains("DescribeSSLPolicies"), "{answer}");
+    let page = "Host: 127.0.0.1\r\nOrigin: http://evil.example\r\nConnection: close\r\n\r\n";
+    let answer = http(&status, &format!("GET /?Action=DescribeLoadBalancers HTTP/1.1\r\n{page}"));
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("Origin"), "{answer}");
 
     let answer = http(&status, &format!("GET /anything HTTP/1.1\r\n{end}"));
-    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("GET /anything"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("GET /anything"), "{answer}");
     let answer = http(&status, &format!("POST /_neargate/reset HTTP/1.1\r\n{end}"));
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("--resettable"), "{answer}");
     down(dir.path(), thread);

@@ -1,0 +1,73 @@
+//! AWS requests: from the endpoint's threads to the main loop, where the platform is, and back.
+//!
+//! Operations run one after the other between two turns of the main loop: an operation that changes
+//! something was worded for the platform it saw, so nothing may come between it and its commands.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use neargate_services::Answer;
+use neargate_wire::{AwsError, Services};
+use serde_json::Value;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::event::Event;
+
+/// A request that has been understood and waits for its answer.
+#[derive(Debug)]
+pub(crate) struct AwsCall {
+    service: String,
+    operation: String,
+    input: Value,
+    answer: SyncSender<Result<Value, AwsError>>,
+}
+
+/// The services as the wire sees them: every call is an event of the main loop.
+pub(crate) struct ToMainLoop(pub(crate) SyncSender<Event>);
+
+impl Services for ToMainLoop {
+    fn serves(&self, service: &str, operation: &str) -> bool {
+        neargate_services::operation(service, operation).is_some()
+    }
+
+    fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value, AwsError> {
+        let (answer, answered): (_, Receiver<Result<Value, AwsError>>) = sync_channel(1);
+        let call =
+            AwsCall { service: service.to_owned(), operation: operation.to_owned(), input, answer };
+        let ended = || unavailable("the engine ended before it could answer");
+        self.0.send(Event::Aws(call)).map_err(|_| ended())?;
+        answered.recv().map_err(|_| ended())?
+    }
+}
+
+impl Engine {
+    /// Answers one AWS request; durable before the answer.
+    pub(crate) fn serve_aws(&mut self, call: AwsCall) -> Result<(), EngineError> {
+        let answer = self.aws_answer(&call)?;
+        // Whoever asked may have gone; that is their affair.
+        let _gone = call.answer.send(answer);
+        Ok(())
+    }
+
+    fn aws_answer(&mut self, call: &AwsCall) -> Result<Result<Value, AwsError>, EngineError> {
+        let Some(operation) = neargate_services::operation(&call.service, &call.operation) else {
+            let what = format!("{} of {} is not served", call.operation, call.service);
+            return Ok(Err(AwsError::new("UnknownOperationException", what)));
+        };
+        let (commands, answer) = match operation(self.platform(), &call.input) {
+            Err(error) => return Ok(Err(error)),
+            Ok(Answer::Now(value)) => return Ok(Ok(value)),
+            Ok(Answer::After { commands, answer }) => (commands, answer),
+        };
+        Ok(match self.commit_commands(commands)? {
+            Ok(Ok(())) => Ok(answer(self.platform())),
+            Ok(Err(rejection)) => Err(neargate_services::refused(&call.service, &rejection)),
+            Err(why) => Err(unavailable(&why)),
+        })
+    }
+}
+
+/// A fault of ours that passes: clients try again.
+fn unavailable(why: &str) -> AwsError {
+    AwsError::new("ServiceUnavailable", why).with_status(503)
+}

@@ -1,0 +1,51 @@
+//! Tags: lists of pairs on the wire, a map inside. ECS spells the members small, all others large.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::fields;
+
+/// How a service spells a tag's members.
+#[derive(Clone, Copy)]
+pub(crate) struct Spelling {
+    key: &'static str,
+    value: &'static str,
+}
+
+/// `key`, `value`.
+pub(crate) const SMALL: Spelling = Spelling { key: "key", value: "value" };
+/// `Key`, `Value`.
+pub(crate) const LARGE: Spelling = Spelling { key: "Key", value: "Value" };
+
+/// A list of pairs as a map.
+pub(crate) fn read(list: &[Value], spelling: Spelling) -> BTreeMap<String, String> {
+    let pair = |tag: &Value| {
+        let value = tag.get(spelling.value).and_then(Value::as_str).unwrap_or_default();
+        Some((fields::owned(tag, spelling.key)?, value.to_owned()))
+    };
+    list.iter().filter_map(pair).collect()
+}
+
+/// A map as a list of pairs.
+pub(crate) fn write(tags: &BTreeMap<String, String>, spelling: Spelling) -> Value {
+    let Spelling { key, value } = spelling;
+    tags.iter().map(|(k, v)| json!({ key: k, value: v })).collect()
+}
+
+/// The `tags` member of a note as a map.
+pub(crate) fn noted(note: &Value) -> BTreeMap<String, String> {
+    let empty = Map::new();
+    let tags = note.get("tags").and_then(Value::as_object).unwrap_or(&empty);
+    tags.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}
+
+/// Puts tags into a note; none are no member.
+pub(crate) fn note(note: &mut Value, tags: &BTreeMap<String, String>) {
+    if let Some(note) = note.as_object_mut() {
+        match tags.is_empty() {
+            true => drop(note.remove("tags")),
+            false => drop(note.insert("tags".to_owned(), json!(tags))),
+        }
+    }
+}

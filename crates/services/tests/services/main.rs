@@ -1,0 +1,12 @@
+//! Every operation against a platform that is told what its tasks do: answers, errors by their ids,
+//! and that no answer says anything the service model does not know.
+
+mod clusters;
+mod coverage;
+mod discovery;
+mod listeners;
+mod load_balancers;
+mod rig;
+mod services;
+mod task_definitions;
+mod tasks;
