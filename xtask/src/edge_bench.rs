@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Kept connections of the load generator.
     #[arg(long, default_value_t = 64)]
     connections: u32,
+    /// Bytes of the answer; without it, a small one of about 100 bytes.
+    #[arg(long)]
+    body: Option<usize>,
     /// Fail when the edge is below 1.2 times the better of the two.
     #[arg(long)]
     check: bool,
@@ -65,8 +68,10 @@ pub(crate) struct ProcessArguments {
     socket: PathBuf,
 }
 
-/// The edge with one worker, until it is killed.
+/// The edge with one worker, until it is killed or the benchmark ends. An edge leaves Ctrl-C to
+/// others, so an interrupted benchmark would leave it behind.
 pub(crate) fn process(arguments: &ProcessArguments) -> Result<()> {
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
     let mut options = neargate_edge::Options::new(arguments.socket.clone());
     options.workers = Some(1);
     Ok(neargate_edge::run(&options)?)
@@ -127,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
     let home = directory.path();
     let backends = [free_port()?, free_port()?];
-    let _backend = start_backend(home, backends)?;
+    let _backend = start_backend(home, backends, arguments.body)?;
     let mut proxies = Vec::new();
     // An edge goes on without its engine, so the connections need not be kept.
     proxies.push(start_edge(home, "edge".to_owned(), &std::env::current_exe()?, backends)?);
@@ -169,13 +174,16 @@ fn report(proxies: &[Proxy], arguments: &Arguments) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{} rounds of {} s, {} connections, 1 worker, {}-byte answer, rule {HIT} of {RULES}",
+        "{} rounds of {} s, {} connections, 1 worker, {} bytes of answer, rule {HIT} of {RULES}",
         arguments.rounds,
         arguments.seconds,
         arguments.connections,
-        BODY.len()
+        arguments.body.unwrap_or(BODY.len())
     )?;
-    writeln!(out, "| proxy | requests per CPU-second | CPU us per request | in the kernel | requests/s |")?;
+    writeln!(
+        out,
+        "| proxy | requests per CPU-second | CPU us per request | in the kernel | requests/s |"
+    )?;
     writeln!(out, "|---|---|---|---|---|")?;
     let typical =
         |p: &Proxy, of: fn(Round) -> f64| median(p.rounds.iter().map(|r| of(*r)).collect());
@@ -316,13 +324,23 @@ fn nginx(home: &Path, name: &str, http: &str) -> Result<Running> {
         .context("install the Debian package `nginx-light`")
 }
 
-fn start_backend(home: &Path, ports: [u16; 2]) -> Result<Running> {
+fn start_backend(home: &Path, ports: [u16; 2], body: Option<usize>) -> Result<Running> {
+    let answer = match body {
+        None => format!("return 200 '{BODY}';"),
+        Some(size) => {
+            fs::write(
+                home.join("body"),
+                BODY.to_owned() + &" ".repeat(size.saturating_sub(BODY.len())),
+            )?;
+            format!("root {}; rewrite ^ /body break;", home.display())
+        }
+    };
     let servers: String = ports
         .iter()
         .map(|port| {
             format!(
                 "server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ default_type \
-                 application/json; return 200 '{BODY}'; }} }}\n"
+                 application/json; {answer} }} }}\n"
             )
         })
         .collect();

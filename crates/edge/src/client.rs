@@ -7,7 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
+use http::HeaderMap;
+
 use crate::clock::Clock;
+use crate::socket::Outbox;
 use crate::target::Target;
 use crate::tunnel::Tunnel;
 
@@ -32,8 +35,12 @@ pub(crate) enum Phase {
 /// The state of one client connection, shared by its reader, its requests and the sweeper.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// The client's address.
-    pub(crate) peer: IpAddr,
+    /// The client's address, as X-Forwarded-For spells it.
+    pub(crate) peer: Box<str>,
+    /// Emptied headers of the last request, whose room the next answer's headers take.
+    pub(crate) spare_headers: RefCell<HeaderMap>,
+    /// Where its sockets list what they have to write.
+    pub(crate) outbox: Rc<Outbox>,
     clock: Rc<Clock>,
     phase: Cell<Phase>,
     deadline_ms: Cell<u64>,
@@ -51,10 +58,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(peer: IpAddr, clock: Rc<Clock>, idle_timeout_ms: u64) -> Self {
+    pub(crate) fn new(
+        peer: IpAddr,
+        clock: Rc<Clock>,
+        outbox: Rc<Outbox>,
+        idle_timeout_ms: u64,
+    ) -> Self {
         let deadline = clock.now_ms().saturating_add(idle_timeout_ms);
         Self {
-            peer,
+            peer: peer.to_string().into(),
+            spare_headers: RefCell::default(),
+            outbox,
             clock,
             phase: Cell::new(Phase::Idle),
             deadline_ms: Cell::new(deadline),

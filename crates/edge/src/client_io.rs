@@ -11,11 +11,12 @@ use tokio::net::TcpStream;
 
 use crate::answer;
 use crate::client::{Client, Phase};
+use crate::socket::Socket;
 
 /// A client's socket.
 #[derive(Debug)]
 pub(crate) struct ClientIo {
-    stream: TcpStream,
+    socket: Socket,
     client: Rc<Client>,
     /// The page that replaces hyper's answer, and how much of it is written.
     page: Option<(Vec<u8>, usize)>,
@@ -23,11 +24,11 @@ pub(crate) struct ClientIo {
 
 impl ClientIo {
     pub(crate) fn new(stream: TcpStream, client: Rc<Client>) -> Self {
-        Self { stream, client, page: None }
+        Self { socket: Socket::new(stream), client, page: None }
     }
 
-    pub(crate) fn into_stream(self) -> TcpStream {
-        self.stream
+    pub(crate) fn into_socket(self) -> Socket {
+        self.socket
     }
 
     /// Bytes written while no request is being answered are hyper's refusal of what it read.
@@ -39,16 +40,29 @@ impl ClientIo {
         let (page, written) =
             self.page.get_or_insert_with(|| (answer::raw_error(refusal_status(refusal)), 0));
         while *written < page.len() {
-            *written += ready!(Pin::new(&mut self.stream).poll_write(cx, &page[*written..]))?;
+            let rest = [io::IoSlice::new(&page[*written..])];
+            *written += ready!(self.socket.poll_write(cx, &rest))?;
         }
         Poll::Ready(Ok(refusal.len()))
     }
 
-    fn noted(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(poll, Poll::Ready(Ok(written)) if written > 0) {
+    fn poll_write_pieces(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_refusal() {
+            let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |p| p);
+            return self.poll_write_page(cx, first);
+        }
+        let written = match self.socket.defer(pieces, &self.client) {
+            Some(length) => length,
+            None => ready!(self.socket.poll_write(cx, pieces))?,
+        };
+        if written > 0 {
             self.client.progress();
         }
-        poll
+        Poll::Ready(Ok(written))
     }
 }
 
@@ -62,12 +76,12 @@ fn refusal_status(refusal: &[u8]) -> u16 {
 
 impl AsyncRead for ClientIo {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        ready!(self.socket.poll_read(cx, buf))?;
         if buf.filled().len() > before {
             self.client.received();
         }
@@ -81,11 +95,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.is_refusal() {
-            return self.poll_write_page(cx, buf);
-        }
-        let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.noted(poll)
+        self.poll_write_pieces(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -93,25 +103,22 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.is_refusal() {
-            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-            return self.poll_write_page(cx, first);
-        }
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.noted(poll)
+        self.poll_write_pieces(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.socket.is_listed() {
+            ready!(self.socket.poll_flush(cx))?;
+        }
         self.client.flushed();
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_shutdown(cx)
     }
 }

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use crate::client::{Client, Phase};
-use crate::response_head::{self, BodyFraming, ResponseHead};
+use crate::response_head::{self, BodyFraming, InvalidHead, ResponseHead};
 use crate::target::Target;
 use crate::upload::{Upload, UploadError};
 use crate::upstream::Upstream;
@@ -57,15 +57,18 @@ impl Failure {
 /// A request on a connection.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Box<Upstream>,
     pub(crate) upload: Upload,
-    method: Method,
+    is_head: bool,
     interim: u32,
     heard: bool,
 }
 
 /// A connection to the target, within the time ALB gives it.
-pub(crate) async fn connect(client: &Client, target: &Arc<Target>) -> Result<Upstream, Failure> {
+pub(crate) async fn connect(
+    client: &Client,
+    target: &Arc<Target>,
+) -> Result<Box<Upstream>, Failure> {
     client.connecting(CONNECT_TIMEOUT_MS);
     let mut connecting = pin!(Upstream::connect(target));
     let result = poll_fn(|cx| {
@@ -75,7 +78,7 @@ pub(crate) async fn connect(client: &Client, target: &Arc<Target>) -> Result<Ups
         if client.expired() {
             return Poll::Ready(Err(Failure::ConnectTimeout));
         }
-        connecting.as_mut().poll(cx).map_err(|e| match e.kind() {
+        connecting.as_mut().poll(cx).map_ok(Box::new).map_err(|e| match e.kind() {
             std::io::ErrorKind::TimedOut => Failure::ConnectTimeout,
             _ => Failure::Connect,
         })
@@ -86,12 +89,12 @@ pub(crate) async fn connect(client: &Client, target: &Arc<Target>) -> Result<Ups
 }
 
 impl Exchange {
-    pub(crate) fn new(upstream: Upstream, upload: Upload, method: Method) -> Self {
-        Self { upstream, upload, method, interim: 0, heard: false }
+    pub(crate) fn new(upstream: Box<Upstream>, upload: Upload, is_head: bool) -> Self {
+        Self { upstream, upload, is_head, interim: 0, heard: false }
     }
 
     /// The connection is of no use: tries again on another one.
-    pub(crate) fn replace(&mut self, upstream: Upstream) {
+    pub(crate) fn replace(&mut self, upstream: Box<Upstream>) {
         self.upstream = upstream;
         self.upload.restart();
         self.heard = false;
@@ -101,7 +104,7 @@ impl Exchange {
     pub(crate) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        client: &Client,
+        client: &Rc<Client>,
     ) -> Poll<Result<ResponseHead, Failure>> {
         if client.is_cut() {
             return Poll::Ready(Err(Failure::Broken));
@@ -118,7 +121,7 @@ impl Exchange {
         }
         loop {
             while !self.upstream.buf.is_empty() {
-                match response_head::parse(&mut self.upstream.buf, &self.method) {
+                match self.parse(client) {
                     Ok(None) => break,
                     Ok(Some(head)) if is_interim(head.status) => {
                         self.interim += 1;
@@ -147,27 +150,39 @@ impl Exchange {
                     client.progress();
                 }
                 Poll::Ready(_) => {
-                    let stale = self.upstream.reused && !self.heard && self.upload.can_restart();
-                    let failure = if stale { Failure::Stale } else { Failure::Broken };
-                    return Poll::Ready(Err(failure));
+                    return Poll::Ready(Err(self.lost()));
                 }
             }
         }
     }
 
+    /// The connection is of no use; whether a new one may be tried.
+    fn lost(&self) -> Failure {
+        let stale = self.upstream.reused && !self.heard && self.upload.can_restart();
+        if stale { Failure::Stale } else { Failure::Broken }
+    }
+
+    fn parse(&mut self, client: &Client) -> Result<Option<ResponseHead>, InvalidHead> {
+        response_head::parse(&mut self.upstream.buf, self.is_head, &client.spare_headers)
+    }
+
     /// Goes on sending. A target that stops listening may still have answered, so that alone is no
     /// failure: reading decides.
-    pub(crate) fn send(&mut self, cx: &mut Context<'_>, client: &Client) -> Result<(), Failure> {
+    pub(crate) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &Rc<Client>,
+    ) -> Result<(), Failure> {
         if self.upload.is_held() && client.alarm_rang() {
             client.clear_alarm();
             self.upload.release();
         }
         let before = self.upload.is_head_sent();
-        match self.upload.poll_send(cx, &mut self.upstream.stream, client) {
+        match self.upload.poll_send(cx, &self.upstream.socket, client) {
             Poll::Ready(Err(UploadError::Client)) => return Err(Failure::ClientBroken),
-            Poll::Ready(Err(UploadError::Target)) if !self.upload.is_head_sent() => {
-                let stale = self.upstream.reused && self.upload.can_restart();
-                return Err(if stale { Failure::Stale } else { Failure::Broken });
+            // Nothing of a body is on its way, so no answer can be either.
+            Poll::Ready(Err(UploadError::Target)) if self.upload.can_restart() => {
+                return Err(self.lost());
             }
             Poll::Ready(Err(UploadError::Target)) => self.upload.stop(),
             Poll::Ready(Ok(())) | Poll::Pending => {}
@@ -180,9 +195,10 @@ impl Exchange {
 
     /// The answer is complete: the connection goes back to the pool if both sides are done with it.
     pub(crate) fn finish(mut self, local: &Rc<Local>, framing: BodyFraming, keep_alive: bool) {
-        local.give_scratch(self.upload.take_head());
         let reusable = keep_alive && framing != BodyFraming::UntilClose;
-        if reusable && self.upload.is_complete() {
+        let complete = self.upload.is_complete();
+        local.give_scratch(self.upload.take_head());
+        if reusable && complete {
             local.pool.borrow_mut().put(self.upstream, local.clock.now_ms());
         }
     }

@@ -301,12 +301,14 @@ impl Groups {
         idle
     }
 
-    /// A new engine has heard nothing yet: the health of every target, and idle ones once more.
-    pub(crate) fn tell_all(&mut self) -> Vec<FromEdge> {
+    /// A new engine has heard nothing yet: the health of every target, and idle ones once more. What
+    /// drains does so as of its first generation, because the numbers before were another engine's.
+    pub(crate) fn tell_all(&mut self, generation: Generation) -> Vec<FromEdge> {
         let mut all = Vec::new();
-        for (name, entry) in &self.groups {
-            for (address, target) in &entry.targets {
-                if target.draining_since.is_some() {
+        for (name, entry) in &mut self.groups {
+            for (address, target) in &mut entry.targets {
+                if let Some(since) = &mut target.draining_since {
+                    *since = generation;
                     self.draining.insert((name.clone(), *address));
                 }
                 all.push(news(name, *address, &target.machine));
@@ -327,5 +329,61 @@ impl Groups {
         published
             .map(|entry| entry.group.metrics(entry.targets.values().map(|t| &t.target)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> TargetGroupSpec {
+        TargetGroupSpec {
+            name: "g".to_owned(),
+            port: 80,
+            health_check: TargetHealthCheck::default(),
+            deregistration_delay_ms: 0,
+            tags: BTreeMap::new(),
+        }
+    }
+
+    fn target(port: u16, draining: bool) -> control::Target {
+        let address = TargetAddress { ip: [127, 0, 0, 1].into(), port };
+        control::Target { address, draining }
+    }
+
+    #[test]
+    fn alb_tg_10_idle_is_said_once_and_only_when_no_worker_can_choose_the_target_any_more() {
+        let mut groups = Groups::new(Arc::default());
+        groups.begin_use(std::iter::once("g"));
+        groups.put(&spec(), &[target(1, false)], Generation(1));
+        let flight = groups.find("g").choose().unwrap();
+        groups.put(&spec(), &[target(1, true)], Generation(5));
+        drop(flight);
+        assert_eq!(groups.newly_idle(Generation(4)), []);
+        assert_eq!(groups.newly_idle(Generation(5)).len(), 1);
+        assert_eq!(groups.newly_idle(Generation(6)), []);
+    }
+
+    #[test]
+    fn an_address_that_drains_and_serves_at_once_serves() {
+        let mut groups = Groups::new(Arc::default());
+        groups.put(&spec(), &[target(1, true), target(1, false)], Generation(1));
+        assert!(groups.find("g").choose().is_some());
+    }
+
+    #[test]
+    fn targets_keep_their_counters_through_every_change() {
+        let mut groups = Groups::new(Arc::default());
+        groups.put(&spec(), &[target(1, false)], Generation(1));
+        drop(groups.find("g").choose());
+        groups.begin_use(std::iter::once("g"));
+        groups.put(&spec(), &[target(1, false), target(2, false)], Generation(2));
+        groups.end_use(std::iter::once("g"));
+        let metrics = groups.metrics();
+        assert_eq!(metrics[0].requests, 1);
+        assert_eq!(
+            metrics[0].targets,
+            [(target(1, false).address, 1), (target(2, false).address, 0)]
+        );
     }
 }

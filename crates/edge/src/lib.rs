@@ -5,8 +5,8 @@
 //! engine gone it goes on with what it was told last: requests are routed, targets are probed, sick
 //! ones are taken out.
 //!
-//! One control thread owns every decision ([`plane`]); a few worker threads serve requests
-//! ([`worker`]) and share with it only immutable routing tables and atomic counters. A change is
+//! One control thread owns every decision (`plane`); a few worker threads serve requests
+//! (`worker`) and share with it only immutable routing tables and atomic counters. A change is
 //! acknowledged when every worker has answered after it was published, so nothing the engine does
 //! next can meet a request that was routed by the state before.
 
@@ -29,9 +29,11 @@ mod port_holder;
 mod prober;
 mod proxy;
 mod redirect;
+mod request_check;
 mod request_head;
 mod response_head;
 mod run;
+mod socket;
 mod table;
 mod target;
 mod trace_id;

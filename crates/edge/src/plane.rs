@@ -43,6 +43,8 @@ pub(crate) enum SocketChange {
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) generation: Generation,
+    /// The engine whose generation it is.
+    pub(crate) engine: u64,
     pub(crate) sockets: VecDeque<SocketChange>,
     pub(crate) purge: Arc<[Arc<Target>]>,
     pub(crate) cut: Arc<[Arc<Target>]>,
@@ -72,6 +74,8 @@ pub(crate) struct Plane {
     /// Rung by `Shutdown`.
     shutdown: Rc<Notify>,
     engine: Option<mpsc::Sender<FromEdge>>,
+    /// Counts engines: an acknowledgement must not reach the next one, whose numbers differ.
+    engines: u64,
     /// While a whole wish is carried out, nothing is told: all of it is told afterwards.
     quiet: bool,
 }
@@ -117,6 +121,7 @@ impl Plane {
                 work: bells.work.clone(),
                 shutdown: bells.shutdown.clone(),
                 engine: None,
+                engines: 0,
                 quiet: false,
             })
         });
@@ -126,6 +131,7 @@ impl Plane {
     /// From now on this is the engine; whoever was before hears no more.
     pub(crate) fn set_engine(&mut self, engine: mpsc::Sender<FromEdge>) {
         self.engine = Some(engine);
+        self.engines += 1;
         self.tell(FromEdge::Hello {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -210,7 +216,7 @@ impl Plane {
         self.named.retain(|name| names.contains(name));
         self.quiet = false;
 
-        let mut all = self.groups.tell_all();
+        let mut all = self.groups.tell_all(generation);
         for ((load_balancer, port), listener) in &self.listeners {
             let result = match (&listener.failure, listener.bound) {
                 (None, Some((_, host_port))) => Ok(host_port),
@@ -383,17 +389,20 @@ impl Plane {
         self.unasked = false;
         Some(Batch {
             generation: self.wished,
+            engine: self.engines,
             sockets: std::mem::take(&mut self.sockets),
             purge: std::mem::take(&mut self.purge).into(),
             cut: std::mem::take(&mut self.cut).into(),
         })
     }
 
-    /// Every worker has passed the batch of this generation.
-    pub(crate) fn applied(&mut self, generation: Generation) {
-        self.applied = generation;
-        self.tell(FromEdge::Applied { generation });
-        self.look_for_idle();
+    /// Every worker has passed this batch.
+    pub(crate) fn applied(&mut self, generation: Generation, engine: u64) {
+        if engine == self.engines {
+            self.applied = generation;
+            self.tell(FromEdge::Applied { generation });
+            self.look_for_idle();
+        }
     }
 
     /// Reports draining targets that have become idle.

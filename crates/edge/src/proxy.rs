@@ -1,11 +1,11 @@
 //! A request's way through the edge: checked, routed, sent to a target, answered.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header, request};
+use http::{Method, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 
 use crate::answer;
@@ -13,7 +13,8 @@ use crate::body::{ProxyBody, StreamBody};
 use crate::client::Client;
 use crate::exchange::{self, Exchange, Failure};
 use crate::redirect::RequestParts;
-use crate::request_head::{self, Checked, Hop};
+use crate::request_check::{self, Checked};
+use crate::request_head::{self, Hop};
 use crate::response_head::{BodyFraming, ResponseHead};
 use crate::table::{CompiledAction, Table};
 use crate::target::{Group, InFlight};
@@ -22,51 +23,51 @@ use crate::upload::Upload;
 use crate::worker::{Listener, Local};
 
 /// Serves one request. Never fails: what goes wrong becomes an answer.
-pub(crate) async fn handle(
-    local: Rc<Local>,
-    listener: Rc<Listener>,
-    client: Rc<Client>,
+///
+/// Routing is done before the returned future exists: between the table that is read and the target
+/// that is counted there can be no await (see [`Group::choose`]), and the future holds only what is
+/// needed to talk to the target.
+pub(crate) fn handle(
+    local: &Rc<Local>,
+    listener: &Listener,
+    client: &Rc<Client>,
     request: Request<Incoming>,
-) -> Response<ProxyBody> {
-    let (head, body) = request.into_parts();
-    // From here to the chosen target there is no await: see `Group::choose`.
-    let (flight, upload, checked) = {
-        let table = listener.table.load();
-        client.begin(u64::try_from(table.idle_timeout.as_millis()).unwrap_or(u64::MAX));
-        match route(&local, &table, &client, &head) {
-            Err(own) => {
-                client.answered();
-                return own.into_response();
-            }
-            Ok(routed) => {
-                let Routed { flight, head: bytes, checked } = routed;
-                let held = checked.expects_continue;
-                let upload = Upload::new(bytes, body, checked.framing, held);
-                (flight, upload, checked)
-            }
-        }
-    };
-    client.set_target(&flight.target);
-    let group = flight.group.clone();
-    match forward(&local, &client, flight, upload, &head, &checked).await {
-        Ok(response) => response,
-        Err(failure) => {
-            let status = failure.status();
-            if matches!(failure, Failure::Connect | Failure::ConnectTimeout) {
-                count(&group.counters.connection_errors);
-            }
-            group.count_own_answer(status);
-            client.clear_target();
-            client.answered();
-            let mut response = answer::error(status);
-            if client.is_cut() || status < 500 {
-                let close = http::HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
-            client.clear_cut();
-            response
+) -> impl Future<Output = Response<ProxyBody>> + use<> {
+    let routed = route(local, listener, client, request);
+    let (local, client) = (local.clone(), client.clone());
+    async move {
+        match routed {
+            Err(own) => *own,
+            Ok(routed) => serve(&local, &client, routed).await,
         }
     }
+}
+
+/// Gets a target's answer, or makes one of the balancer's.
+async fn serve(local: &Rc<Local>, client: &Rc<Client>, routed: Routed) -> Response<ProxyBody> {
+    let Routed { flight, upload, is_head, upgrade } = routed;
+    client.set_target(&flight.target);
+    let mut flight = Some(flight);
+    let failure = match forward(local, client, &mut flight, upload, is_head, upgrade).await {
+        Ok(response) => return response,
+        Err(failure) => failure,
+    };
+    let status = failure.status();
+    if let Some(flight) = flight {
+        if matches!(failure, Failure::Connect | Failure::ConnectTimeout) {
+            count(&flight.group.counters.connection_errors);
+        }
+        flight.group.count_own_answer(status);
+    }
+    client.clear_target();
+    client.answered();
+    let mut response = answer::error(status);
+    if client.is_cut() || status < 500 {
+        let close = http::HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    client.clear_cut();
+    response
 }
 
 fn count(counter: &std::sync::atomic::AtomicU64) {
@@ -76,8 +77,9 @@ fn count(counter: &std::sync::atomic::AtomicU64) {
 /// A request that goes to a target.
 struct Routed {
     flight: InFlight,
-    head: Vec<u8>,
-    checked: Checked,
+    upload: Upload,
+    is_head: bool,
+    upgrade: bool,
 }
 
 /// A request that the balancer answers itself.
@@ -97,15 +99,42 @@ impl Own<'_> {
     }
 }
 
-/// Finds the target, or the balancer's own answer.
-fn route<'a>(
+/// Finds the target, or makes the balancer's own answer.
+fn route(
+    local: &Local,
+    listener: &Listener,
+    client: &Client,
+    request: Request<Incoming>,
+) -> Result<Routed, Box<Response<ProxyBody>>> {
+    let (mut head, body) = request.into_parts();
+    let table = listener.table.load();
+    client.begin(u64::try_from(table.idle_timeout.as_millis()).unwrap_or(u64::MAX));
+    let routed = match choose(local, &table, client, &head) {
+        Ok((flight, bytes, checked)) => Ok(Routed {
+            flight,
+            upgrade: checked.upgrade,
+            is_head: head.method == Method::HEAD,
+            upload: Upload::new(bytes, body, checked.framing, checked.expects_continue),
+        }),
+        Err(own) => {
+            client.answered();
+            Err(Box::new(own.into_response()))
+        }
+    };
+    head.headers.clear();
+    client.spare_headers.replace(head.headers);
+    routed
+}
+
+/// Checks the request, follows the rules to a target, and writes the head it gets.
+fn choose<'a>(
     local: &Local,
     table: &'a Table,
     client: &Client,
-    head: &request::Parts,
-) -> Result<Routed, Own<'a>> {
-    let checked = request_head::check(head).map_err(Own::Error)?;
-    let host = request_head::without_port(&checked.host);
+    head: &'a request::Parts,
+) -> Result<(InFlight, Vec<u8>, Checked<'a>), Own<'a>> {
+    let checked = request_check::check(head).map_err(Own::Error)?;
+    let host = request_check::without_port(checked.host);
     let forward = match table.route(host, head.uri.path().as_bytes()) {
         CompiledAction::Forward(forward) => forward,
         CompiledAction::Fixed { status, content_type, body } => {
@@ -128,7 +157,7 @@ fn route<'a>(
         return Err(Own::Error(503));
     };
     let hop = Hop {
-        peer: client.peer,
+        peer: &client.peer,
         port: table.port,
         target: std::net::SocketAddrV4::new(flight.target.address.ip, flight.target.address.port),
         trace_ids: &local.trace_ids,
@@ -136,41 +165,47 @@ fn route<'a>(
     };
     let mut bytes = local.take_scratch();
     request_head::write(&mut bytes, head, &checked, &hop).map_err(Own::Error)?;
-    Ok(Routed { flight, head: bytes, checked })
+    Ok((flight, bytes, checked))
 }
 
+/// Sends the request to the target. `flight` is taken by what goes on after the answer's head.
 async fn forward(
     local: &Rc<Local>,
     client: &Rc<Client>,
-    flight: InFlight,
+    flight: &mut Option<InFlight>,
     upload: Upload,
-    head: &request::Parts,
-    checked: &Checked,
+    is_head: bool,
+    upgrade: bool,
 ) -> Result<Response<ProxyBody>, Failure> {
-    let kept = local.pool.borrow_mut().take(&flight.target);
+    let Some(target) = flight.as_ref().map(|flight| &flight.target) else {
+        return Err(Failure::Broken);
+    };
+    let kept = local.pool.borrow_mut().take(target);
     let upstream = match kept {
         Some(kept) => kept,
-        None => exchange::connect(client, &flight.target).await?,
+        // Boxed, because the future of the rare case would make every request's larger.
+        None => Box::pin(exchange::connect(client, target)).await?,
     };
     let started = crate::clock::instant();
-    let mut exchange = Exchange::new(upstream, upload, head.method.clone());
+    let mut exchange = Exchange::new(upstream, upload, is_head);
     let answer = loop {
         match poll_fn(|cx| exchange.poll_head(cx, client)).await {
             Ok(answer) => break answer,
             // ALB-ERR-7: a new connection to the same target, never another target.
             Err(Failure::Stale) => {
-                exchange.replace(exchange::connect(client, &flight.target).await?);
+                exchange.replace(Box::pin(exchange::connect(client, target)).await?);
             }
             Err(failure) => return Err(failure),
         }
     };
+    if answer.status == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
+        return Err(Failure::Broken);
+    }
+    let Some(flight) = flight.take() else { return Err(Failure::Broken) };
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     flight.group.count_target_answer(answer.status.as_u16(), micros);
     if answer.status == StatusCode::SWITCHING_PROTOCOLS {
-        if !checked.upgrade {
-            return Err(Failure::Broken);
-        }
-        return Ok(upgrade(client, flight, exchange, answer));
+        return Ok(switch(client, flight, exchange, answer));
     }
     Ok(respond(local, client, flight, exchange, answer))
 }
@@ -214,7 +249,7 @@ fn respond(
 }
 
 /// The target speaks another protocol from here on.
-fn upgrade(
+fn switch(
     client: &Rc<Client>,
     flight: InFlight,
     exchange: Exchange,

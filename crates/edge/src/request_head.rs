@@ -1,17 +1,14 @@
 //! The request head as the target gets it, rebuilt from parsed fields only: nothing the client sent
 //! is passed on as bytes we did not understand.
 
-use std::net::IpAddr;
-
 use http::header::{self, HeaderMap, HeaderName};
-use http::{Method, Uri, Version, request};
+use http::{Uri, request};
 
+use crate::request_check::{Checked, Framing, list, without_port};
 use crate::trace_id::TraceIds;
 
 /// ALB-ERR-1: one header.
 const MAX_HEADER: usize = 16 * 1024;
-/// ALB-ERR-1: the request line.
-const MAX_REQUEST_LINE: usize = 16 * 1024;
 /// ALB-ERR-1: more addresses than this make a 463.
 const MAX_FORWARDED: usize = 30;
 
@@ -20,149 +17,20 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// How the request body travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// There is none.
-    None,
-    /// Content-Length.
-    Length(u64),
-    /// Transfer-Encoding: chunked.
-    Chunked,
-}
-
-/// What had to be known of the request before it could be routed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Checked {
-    /// Host as the client named it, port included; empty when it named none.
-    pub(crate) host: Vec<u8>,
-    /// How the body travels.
-    pub(crate) framing: Framing,
-    /// The client asks for another protocol.
-    pub(crate) upgrade: bool,
-    /// The client waits for 100 Continue.
-    pub(crate) expects_continue: bool,
-}
-
-/// Refuses what ALB refuses before looking at rules; the error is the status (ALB-ERR-1).
-pub(crate) fn check(head: &request::Parts) -> Result<Checked, u16> {
-    if head.method == Method::TRACE {
-        return Err(405);
-    }
-    if head.method == Method::CONNECT {
-        return Err(400);
-    }
-    let target_len = head.uri.path().len() + head.uri.query().map_or(0, str::len);
-    if target_len + head.method.as_str().len() > MAX_REQUEST_LINE {
-        return Err(414);
-    }
-    let headers = &head.headers;
-    let mut checked = Checked {
-        host: host(head)?.to_vec(),
-        framing: Framing::None,
-        upgrade: false,
-        expects_continue: false,
-    };
-    if let Some(encoding) = single(headers, &header::TRANSFER_ENCODING, 501)? {
-        if !encoding.eq_ignore_ascii_case(b"chunked") {
-            return Err(501);
-        }
-        checked.framing = Framing::Chunked;
-    } else if let Some(length) = single(headers, &header::CONTENT_LENGTH, 400)? {
-        checked.framing = Framing::Length(decimal(length).ok_or(400u16)?);
-    }
-    if let Some(expect) = headers.get(header::EXPECT) {
-        if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-            return Err(417);
-        }
-        checked.expects_continue = checked.framing != Framing::None;
-    }
-    if let Some(protocol) = headers.get(header::UPGRADE) {
-        checked.upgrade = head.version == Version::HTTP_11
-            && matches!(checked.framing, Framing::None | Framing::Length(0))
-            && !protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2c")
-            && names_token(headers, "upgrade");
-    }
-    Ok(checked)
-}
-
-/// The host to route by. An absolute request target wins over the Host header (RFC 9112 3.2.2).
-fn host(head: &request::Parts) -> Result<&[u8], u16> {
-    let host = match head.uri.authority() {
-        Some(authority) => Some(authority.as_str().as_bytes()),
-        None => single(&head.headers, &header::HOST, 400)?,
-    };
-    match host {
-        None if head.version == Version::HTTP_11 => Err(400),
-        None => Ok(b""),
-        Some(host) if host.iter().all(|b| is_host_byte(*b)) => Ok(host),
-        Some(_) => Err(400),
-    }
-}
-
-fn is_host_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(&b)
-}
-
-/// The only value of a header; several are an attack or a mistake.
-fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-    status: u16,
-) -> Result<Option<&'a [u8]>, u16> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (first, None) => Ok(first.map(|v| v.as_bytes())),
-        _ => Err(status),
-    }
-}
-
-/// Digits only: no sign, no space.
-pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// The elements of all Connection headers.
-pub(crate) fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+/// Whether a Connection header names the field.
+fn is_named(headers: &HeaderMap, field: &str) -> bool {
     headers
         .get_all(header::CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|token| !token.is_empty())
-}
-
-/// Whether a Connection header holds the token.
-pub(crate) fn names_token(headers: &HeaderMap, token: &str) -> bool {
-    connection_tokens(headers).any(|t| t.eq_ignore_ascii_case(token))
-}
-
-/// Whether the Connection headers name fields that must not be passed on.
-pub(crate) fn names_fields(headers: &HeaderMap) -> bool {
-    connection_tokens(headers).any(|token| {
-        !token.eq_ignore_ascii_case("close")
-            && !token.eq_ignore_ascii_case("keep-alive")
-            && !token.eq_ignore_ascii_case("upgrade")
-    })
-}
-
-/// Host without its port.
-pub(crate) fn without_port(host: &[u8]) -> &[u8] {
-    match host.iter().rposition(|b| *b == b':') {
-        Some(colon) if host[colon + 1..].iter().all(u8::is_ascii_digit) => &host[..colon],
-        _ => host,
-    }
+        .flat_map(list)
+        .any(|token| token.eq_ignore_ascii_case(field.as_bytes()))
 }
 
 /// Where the request came in and where it goes.
 #[derive(Debug)]
 pub(crate) struct Hop<'a> {
     /// The client's address as we see it.
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: &'a str,
     /// The listener's port.
     pub(crate) port: u16,
     /// `ip:port` of the target, for clients that named no host.
@@ -177,17 +45,16 @@ pub(crate) struct Hop<'a> {
 pub(crate) fn write(
     out: &mut Vec<u8>,
     head: &request::Parts,
-    checked: &Checked,
+    checked: &Checked<'_>,
     hop: &Hop<'_>,
 ) -> Result<(), u16> {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     write_target(out, &head.uri);
     out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-    write_host(out, &checked.host, hop);
+    write_host(out, checked.host, hop);
     out.extend_from_slice(b"\r\n");
 
-    let strip_named = names_fields(&head.headers);
     let mut header_bytes = 0;
     let mut forwarded_for = Vec::new();
     let mut trace_id = None;
@@ -221,7 +88,7 @@ pub(crate) fn write(
             || *name == X_FORWARDED_PORT
             || text == "keep-alive"
             || text == "proxy-connection"
-            || (strip_named && names_token(&head.headers, text))
+            || (checked.names_fields && is_named(&head.headers, text))
         {
             continue;
         }
@@ -289,7 +156,6 @@ fn write_host(out: &mut Vec<u8>, host: &[u8], hop: &Hop<'_>) {
 
 /// ALB-HDR-1 and ALB-HDR-3.
 fn write_forwarded(out: &mut Vec<u8>, existing: &[&[u8]], hop: &Hop<'_>) -> Result<(), u16> {
-    use std::io::Write;
     let addresses = existing.iter().flat_map(|value| value.split(|b| *b == b','));
     if addresses.filter(|a| !a.trim_ascii().is_empty()).count() > MAX_FORWARDED {
         return Err(463);
@@ -299,7 +165,7 @@ fn write_forwarded(out: &mut Vec<u8>, existing: &[&[u8]], hop: &Hop<'_>) -> Resu
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }
-    let _ = write!(out, "{}", hop.peer);
+    out.extend_from_slice(hop.peer.as_bytes());
     out.extend_from_slice(b"\r\nx-forwarded-proto: http\r\nx-forwarded-port: ");
     write_decimal(out, u64::from(hop.port));
     out.extend_from_slice(b"\r\n");
@@ -324,9 +190,10 @@ fn write_decimal(out: &mut Vec<u8>, mut value: u64) {
 mod tests {
     use std::net::{Ipv4Addr, SocketAddrV4};
 
-    use http::Request;
+    use http::{Method, Request, Version};
 
     use super::*;
+    use crate::request_check::check;
 
     fn request(uri: &str, headers: &[(&str, &str)]) -> request::Parts {
         let mut builder = Request::builder().method("GET").uri(uri);
@@ -341,7 +208,7 @@ mod tests {
         let checked = check(&head)?;
         let trace_ids = TraceIds::new();
         let hop = Hop {
-            peer: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
+            peer: "203.0.113.7",
             port,
             target: SocketAddrV4::new(Ipv4Addr::new(10, 0, 1, 2), 8080),
             trace_ids: &trace_ids,

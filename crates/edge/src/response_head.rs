@@ -2,13 +2,14 @@
 //! us about where an answer ends can be made to read each other's mail. Whatever is ambiguous is a
 //! 502 (ALB-ERR-2).
 
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
 
-use crate::request_head::{decimal, names_fields, names_token};
+use crate::request_check::{decimal, list};
 
 /// ALB-ERR-2: a larger head is a 502.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
@@ -42,133 +43,163 @@ pub(crate) struct ResponseHead {
 #[error("the target's answer is malformed: {0}")]
 pub(crate) struct InvalidHead(&'static str);
 
-/// Takes a complete head off the buffer; `None` means more bytes are needed.
+/// Where a header's name and value lie in the head; a head fits 16 bits.
+type Span = [u16; 4];
+
+const _: () = assert!(MAX_HEAD <= u16::MAX as usize);
+
+/// Takes a complete head off the buffer; `None` means more bytes are needed. `answers_head` says
+/// that the request was a HEAD; `spare` may hold an empty map with room from earlier use.
 pub(crate) fn parse(
     buf: &mut BytesMut,
-    method: &Method,
+    answers_head: bool,
+    spare: &RefCell<HeaderMap>,
 ) -> Result<Option<ResponseHead>, InvalidHead> {
-    let mut fields = [(0usize, 0usize, 0usize, 0usize); MAX_HEADERS];
-    let (head_len, status, http_11, count) = {
-        let mut headers = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            buf,
-            &mut headers,
-        );
-        let head_len = match parsed {
-            Ok(httparse::Status::Complete(len)) => len,
-            Ok(httparse::Status::Partial) if buf.len() < MAX_HEAD => return Ok(None),
-            Ok(httparse::Status::Partial) => return Err(InvalidHead("its head exceeds 32 KiB")),
-            Err(httparse::Error::TooManyHeaders) => {
-                return Err(InvalidHead("it has too many headers"));
-            }
-            Err(_) => return Err(InvalidHead("it is not HTTP/1")),
-        };
-        if head_len > MAX_HEAD {
-            return Err(InvalidHead("its head exceeds 32 KiB"));
-        }
-        let base = buf.as_ptr() as usize;
-        for (field, header) in fields.iter_mut().zip(response.headers.iter()) {
-            let name = (header.name.as_ptr() as usize).wrapping_sub(base);
-            let value = match header.value {
-                [] => 0,
-                value => (value.as_ptr() as usize).wrapping_sub(base),
-            };
-            *field = (name, name + header.name.len(), value, value + header.value.len());
-        }
-        let count = response.headers.len();
-        (head_len, response.code.unwrap_or(0), response.version == Some(1), count)
-    };
-    let status = StatusCode::from_u16(status).map_err(|_| InvalidHead("its status is no code"))?;
-    let head = buf.split_to(head_len).freeze();
-    let mut headers = HeaderMap::with_capacity(count + 2);
-    for (name_start, name_end, start, end) in &fields[..count] {
-        let name = HeaderName::from_bytes(&head[*name_start..*name_end])
+    let mut spans: [Span; MAX_HEADERS] = [[0; 4]; MAX_HEADERS];
+    let Some(line) = tokenize(buf, &mut spans)? else { return Ok(None) };
+    let status =
+        StatusCode::from_u16(line.status).map_err(|_| InvalidHead("its status is no code"))?;
+    let head = buf.split_to(line.head_len).freeze();
+    let mut headers = spare.take();
+    headers.reserve(line.headers);
+    let mut hop = HopByHop::default();
+    for [name_start, name_end, start, end] in
+        spans[..line.headers].iter().map(|s| s.map(usize::from))
+    {
+        let name = HeaderName::from_bytes(&head[name_start..name_end])
             .map_err(|_| InvalidHead("a header name is not a token"))?;
-        let value = if start == end { Bytes::new() } else { head.slice(*start..*end) };
+        let value = if start == end { Bytes::new() } else { head.slice(start..end) };
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| InvalidHead("a header value has control characters"))?;
-        headers.append(name, value);
-    }
-    let keep_alive = if http_11 {
-        !names_token(&headers, "close")
-    } else {
-        names_token(&headers, "keep-alive") && !names_token(&headers, "close")
-    };
-    let framing = framing(&mut headers, status, method, http_11)?;
-    remove_hop_by_hop(&mut headers, status);
-    Ok(Some(ResponseHead {
-        status,
-        headers,
-        framing,
-        keep_alive: keep_alive && framing != BodyFraming::UntilClose,
-    }))
-}
-
-/// RFC 9112 6.3, without its leniencies. Leaves at most one Content-Length in the headers.
-fn framing(
-    headers: &mut HeaderMap,
-    status: StatusCode,
-    method: &Method,
-    http_11: bool,
-) -> Result<BodyFraming, InvalidHead> {
-    let mut length = None;
-    for value in headers.get_all(header::CONTENT_LENGTH) {
-        let parsed = decimal(value.as_bytes()).ok_or(InvalidHead("its Content-Length is bad"))?;
-        if length.is_some_and(|previous| previous != parsed) {
-            return Err(InvalidHead("its Content-Lengths differ"));
+        if !hop.takes(&name, &value)? {
+            headers.append(name, value);
         }
-        length = Some(parsed);
     }
-    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let chunked = match (encodings.next(), encodings.next()) {
-        (None, _) => false,
-        (Some(_), _) if !http_11 => return Err(InvalidHead("HTTP/1.0 with Transfer-Encoding")),
-        (Some(_), _) if length.is_some() => {
-            return Err(InvalidHead("it has Content-Length and Transfer-Encoding"));
-        }
-        (Some(encoding), None) if encoding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
-        (Some(_), _) => return Err(InvalidHead("its Transfer-Encoding is not chunked")),
-    };
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if !line.http_11 && hop.transfer_encoding {
+        return Err(InvalidHead("HTTP/1.0 with Transfer-Encoding"));
+    }
+    if hop.length.is_some() && hop.transfer_encoding {
+        return Err(InvalidHead("it has Content-Length and Transfer-Encoding"));
+    }
+    // A 101 names in Connection what it keeps in Upgrade.
+    for name in &hop.named {
+        headers.remove(name);
+    }
+    if let Some(protocol) = hop.upgrade.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
+        headers.insert(header::UPGRADE, protocol);
     }
     let bodyless = status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;
-    if bodyless {
-        headers.remove(header::CONTENT_LENGTH);
+    if let Some(length) = hop.length.filter(|_| !bodyless) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    Ok(match length {
-        _ if bodyless || method == Method::HEAD => BodyFraming::Empty,
-        _ if chunked => BodyFraming::Chunked,
+    let framing = match hop.length {
+        _ if bodyless || answers_head => BodyFraming::Empty,
+        _ if hop.transfer_encoding => BodyFraming::Chunked,
         Some(0) => BodyFraming::Empty,
         Some(length) => BodyFraming::Length(length),
         None => BodyFraming::UntilClose,
-    })
+    };
+    let kept = if line.http_11 { !hop.close } else { hop.keep_alive && !hop.close };
+    let keep_alive = kept && framing != BodyFraming::UntilClose;
+    Ok(Some(ResponseHead { status, headers, framing, keep_alive }))
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap, status: StatusCode) {
-    if names_fields(headers) {
-        let named: Vec<String> =
-            crate::request_head::connection_tokens(headers).map(str::to_owned).collect();
-        for name in named {
-            let kept =
-                name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("upgrade");
-            if !kept {
-                headers.remove(name.as_str());
-            }
+/// The status line, and how much of the buffer is the head.
+struct Line {
+    head_len: usize,
+    status: u16,
+    http_11: bool,
+    headers: usize,
+}
+
+fn tokenize(buf: &[u8], spans: &mut [Span; MAX_HEADERS]) -> Result<Option<Line>, InvalidHead> {
+    const TOO_LARGE: InvalidHead = InvalidHead("its head exceeds 32 KiB");
+    let mut headers = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        buf,
+        &mut headers,
+    );
+    let head_len = match parsed {
+        Ok(httparse::Status::Complete(len)) if len <= MAX_HEAD => len,
+        Ok(httparse::Status::Complete(_)) => return Err(TOO_LARGE),
+        Ok(httparse::Status::Partial) if buf.len() < MAX_HEAD => return Ok(None),
+        Ok(httparse::Status::Partial) => return Err(TOO_LARGE),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(InvalidHead("it has too many headers"));
         }
+        Err(_) => return Err(InvalidHead("it is not HTTP/1")),
+    };
+    let base = buf.as_ptr() as usize;
+    let offset = |part: &[u8]| match part {
+        // An empty part may point anywhere.
+        [] => 0,
+        part => u16::try_from((part.as_ptr() as usize).wrapping_sub(base)).unwrap_or(0),
+    };
+    let length = |part: &[u8]| u16::try_from(part.len()).unwrap_or(0);
+    for (span, header) in spans.iter_mut().zip(response.headers.iter()) {
+        let name = header.name.as_bytes();
+        let (name_start, start) = (offset(name), offset(header.value));
+        *span = [name_start, name_start + length(name), start, start + length(header.value)];
     }
-    headers.remove(header::CONNECTION);
-    headers.remove(header::TE);
-    headers.remove(header::TRAILER);
-    headers.remove(header::TRANSFER_ENCODING);
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
-    if status != StatusCode::SWITCHING_PROTOCOLS {
-        headers.remove(header::UPGRADE);
+    Ok(Some(Line {
+        head_len,
+        status: response.code.unwrap_or(0),
+        http_11: response.version == Some(1),
+        headers: response.headers.len(),
+    }))
+}
+
+/// The headers that end at this connection, and what they say. Framing follows RFC 9112 6.3 without
+/// its leniencies.
+#[derive(Default)]
+struct HopByHop {
+    length: Option<u64>,
+    transfer_encoding: bool,
+    close: bool,
+    keep_alive: bool,
+    upgrade: Option<HeaderValue>,
+    /// Fields that Connection names as not for the client.
+    named: Vec<HeaderName>,
+}
+
+impl HopByHop {
+    /// Whether the header is one of these.
+    fn takes(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, InvalidHead> {
+        match *name {
+            header::CONTENT_LENGTH => {
+                let length =
+                    decimal(value.as_bytes()).ok_or(InvalidHead("its Content-Length is bad"))?;
+                if self.length.is_some_and(|previous| previous != length) {
+                    return Err(InvalidHead("its Content-Lengths differ"));
+                }
+                self.length = Some(length);
+            }
+            header::TRANSFER_ENCODING => {
+                if self.transfer_encoding || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+                    return Err(InvalidHead("its Transfer-Encoding is not chunked"));
+                }
+                self.transfer_encoding = true;
+            }
+            header::CONNECTION => {
+                for token in list(value) {
+                    if token.eq_ignore_ascii_case(b"close") {
+                        self.close = true;
+                    } else if token.eq_ignore_ascii_case(b"keep-alive") {
+                        self.keep_alive = true;
+                    } else if let Ok(name) = HeaderName::from_bytes(token) {
+                        self.named.push(name);
+                    }
+                }
+            }
+            header::UPGRADE => self.upgrade = Some(value.clone()),
+            header::TE | header::TRAILER => {}
+            _ => return Ok(matches!(name.as_str(), "keep-alive" | "proxy-connection")),
+        }
+        Ok(true)
     }
 }
 
@@ -178,13 +209,13 @@ mod tests {
 
     use super::*;
 
-    fn parse_as(text: &str, method: &Method) -> Result<Option<ResponseHead>, InvalidHead> {
-        parse(&mut BytesMut::from(text), method)
+    fn parse_as(text: &str, answers_head: bool) -> Result<Option<ResponseHead>, InvalidHead> {
+        parse(&mut BytesMut::from(text), answers_head, &RefCell::default())
     }
 
     fn framing_of(head: &str) -> Result<BodyFraming, ()> {
         let text = format!("{}\r\n\r\n", head.replace('\n', "\r\n"));
-        parse_as(&text, &Method::GET).map(|head| head.unwrap().framing).map_err(|_| ())
+        parse_as(&text, false).map(|head| head.unwrap().framing).map_err(|_| ())
     }
 
     #[test]
@@ -227,7 +258,7 @@ mod tests {
     #[test]
     fn head_requests_have_no_body_but_keep_the_length() {
         let text = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n";
-        let head = parse_as(text, &Method::HEAD).unwrap().unwrap();
+        let head = parse_as(text, true).unwrap().unwrap();
         assert_eq!(head.framing, BodyFraming::Empty);
         assert_eq!(head.headers["content-length"], "50");
         assert!(head.keep_alive);
@@ -238,20 +269,20 @@ mod tests {
         let text = "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
                     Content-Length: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\nx";
         let mut buf = BytesMut::from(text);
-        let head = parse(&mut buf, &Method::GET).unwrap().unwrap();
+        let head = parse(&mut buf, false, &RefCell::default()).unwrap().unwrap();
         assert!(!head.keep_alive);
         assert_eq!(head.headers.len(), 3, "{:?}", head.headers);
         assert_eq!(&buf[..], b"x");
-        let old = parse_as("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", &Method::GET);
+        let old = parse_as("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", false);
         assert!(!old.unwrap().unwrap().keep_alive);
     }
 
     #[test]
     fn alb_err_2_heads_over_32_kib_are_refused() {
         let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(33_000));
-        assert!(parse_as(&long, &Method::GET).is_err());
-        assert!(parse_as(&long[..32_900], &Method::GET).is_err());
-        assert!(parse_as(&long[..32_000], &Method::GET).unwrap().is_none());
+        assert!(parse_as(&long, false).is_err());
+        assert!(parse_as(&long[..32_900], false).is_err());
+        assert!(parse_as(&long[..32_000], false).unwrap().is_none());
     }
 
     proptest! {
@@ -259,7 +290,7 @@ mod tests {
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut buf = BytesMut::from(&b"HTTP/1.1 200 OK\r\n"[..]);
             buf.extend_from_slice(&bytes);
-            let _ = parse(&mut buf, &Method::GET);
+            let _ = parse(&mut buf, false, &RefCell::default());
         }
     }
 }

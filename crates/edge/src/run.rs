@@ -243,7 +243,7 @@ async fn direct(
                     return EdgeError::WorkerLost;
                 }
             }
-            plane.borrow_mut().applied(batch.generation);
+            plane.borrow_mut().applied(batch.generation, batch.engine);
         }
     }
 }

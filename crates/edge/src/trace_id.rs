@@ -59,18 +59,20 @@ impl TraceIds {
 
     /// `1-<8 hex epoch seconds>-<24 hex>`
     fn write_id(&self, out: &mut Vec<u8>, epoch_s: u64) {
-        out.extend_from_slice(b"1-");
-        write_hex(out, epoch_s & 0xFFFF_FFFF, 8);
-        out.push(b'-');
-        write_hex(out, self.next(), 16);
-        write_hex(out, self.next() >> 32, 8);
+        let mut id = *b"1-00000000-000000000000000000000000";
+        // The low 32 bits hold the time until 2106.
+        write_hex(&mut id[2..10], epoch_s);
+        write_hex(&mut id[11..27], self.next());
+        write_hex(&mut id[27..], self.next());
+        out.extend_from_slice(&id);
     }
 }
 
-fn write_hex(out: &mut Vec<u8>, value: u64, digits: u32) {
-    for digit in (0..digits).rev() {
-        let nibble = (value >> (digit * 4)) & 0xF;
-        out.push(b"0123456789abcdef"[nibble as usize]);
+/// Fills the slice with the lowest hexadecimal digits of the value.
+fn write_hex(out: &mut [u8], mut value: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(value & 0xF) as usize];
+        value >>= 4;
     }
 }
 

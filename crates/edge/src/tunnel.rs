@@ -1,16 +1,14 @@
 //! A WebSocket or any other upgraded connection: bytes both ways until one side is done, the idle
 //! timeout passes, or the target's time is over.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 
 use crate::client::{Client, Phase};
+use crate::socket::Socket;
 use crate::target::InFlight;
 use crate::upstream::Upstream;
 
@@ -20,7 +18,7 @@ const BUFFER: usize = 16 * 1024;
 /// The target's side of an accepted upgrade. Counts as a request in flight.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Box<Upstream>,
     pub(crate) flight: InFlight,
 }
 
@@ -40,13 +38,13 @@ impl Flow {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &Socket,
+        to: &Socket,
         client: &Client,
     ) -> Poll<io::Result<()>> {
         loop {
             while !self.buf.is_empty() {
-                match Pin::new(&mut *to).poll_write(cx, &self.buf) {
+                match to.poll_write(cx, &[io::IoSlice::new(&self.buf)]) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(Ok(written)) => {
                         self.buf.advance(written);
@@ -60,14 +58,14 @@ impl Flow {
                 return Poll::Ready(Ok(()));
             }
             if self.ended {
-                match Pin::new(&mut *to).poll_shutdown(cx) {
+                match to.poll_shutdown(cx) {
                     Poll::Ready(_) => self.shut = true,
                     Poll::Pending => return Poll::Pending,
                 }
                 continue;
             }
             self.buf.reserve(BUFFER);
-            match pin!(from.read_buf(&mut self.buf)).poll(cx) {
+            match from.poll_fill(cx, &mut self.buf) {
                 Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(_)) => client.progress(),
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
@@ -80,13 +78,13 @@ impl Flow {
 /// Runs a tunnel to its end. `early` is what the client sent right behind its request. `over` is
 /// asked on every wake-up whether the tunnel must end.
 pub(crate) async fn run(
-    mut stream: TcpStream,
+    client_side: &Socket,
     early: Bytes,
     tunnel: Tunnel,
     client: &Client,
     mut over: impl FnMut() -> bool,
 ) {
-    let Tunnel { mut upstream, flight } = tunnel;
+    let Tunnel { upstream, flight } = tunnel;
     client.enter(Phase::Busy);
     let mut up = Flow::new(&early);
     let mut down = Flow::new(&upstream.buf);
@@ -95,8 +93,8 @@ pub(crate) async fn run(
         if client.is_cut() || client.expired() || over() {
             return Poll::Ready(Ok(()));
         }
-        let up = up.poll(cx, &mut stream, &mut upstream.stream, client)?;
-        let down = down.poll(cx, &mut upstream.stream, &mut stream, client)?;
+        let up = up.poll(cx, client_side, &upstream.socket, client)?;
+        let down = down.poll(cx, &upstream.socket, client_side, client)?;
         match (up, down) {
             (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(io::Result::Ok(())),
             _ => Poll::Pending,

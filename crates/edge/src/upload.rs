@@ -4,15 +4,15 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
-use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::request_head::Framing;
+use crate::request_check::Framing;
+use crate::socket::Socket;
 
 /// Why the request could not be sent.
 #[derive(Debug)]
@@ -28,42 +28,48 @@ pub(crate) enum UploadError {
 pub(crate) struct Upload {
     head: Vec<u8>,
     head_sent: usize,
-    body: Option<Incoming>,
-    framing: Framing,
-    /// Pieces not written yet: chunk size line, data, chunk end.
-    pieces: [Bytes; 3],
-    /// The body waits for the target's 100 Continue.
-    held: bool,
-    touched: bool,
     /// The target has closed its side: nothing more is sent.
     stopped: bool,
+    /// Some of the body was taken from the client.
+    touched: bool,
+    /// `None` without a body, and once all of it is sent. Apart, because most requests have none
+    /// and what is moved around for each request should be small.
+    body: Option<Box<Sending>>,
+}
+
+/// A request body being sent.
+#[derive(Debug)]
+struct Sending {
+    /// `None` once the client has sent all of it.
+    body: Option<Incoming>,
+    chunked: bool,
+    /// Pieces not written yet: chunk size line, data, chunk end.
+    pieces: [Bytes; 3],
+    /// Waits for the target's 100 Continue.
+    held: bool,
     waits_for_client: bool,
 }
 
 impl Upload {
     pub(crate) fn new(head: Vec<u8>, body: Incoming, framing: Framing, held: bool) -> Self {
-        let has_body = framing != Framing::None && !body.is_end_stream();
+        let chunked = framing == Framing::Chunked;
         // An empty chunked body still has its end to be sent.
-        let body = (has_body || framing == Framing::Chunked).then_some(body);
-        Self {
-            head,
-            head_sent: 0,
-            body,
-            framing,
-            pieces: [Bytes::new(), Bytes::new(), Bytes::new()],
-            held,
-            touched: false,
-            stopped: false,
-            waits_for_client: false,
-        }
+        let has_body = chunked || (framing != Framing::None && !body.is_end_stream());
+        let body = has_body.then(|| {
+            Box::new(Sending {
+                body: Some(body),
+                chunked,
+                pieces: Default::default(),
+                held,
+                waits_for_client: false,
+            })
+        });
+        Self { head, head_sent: 0, stopped: false, touched: false, body }
     }
 
     /// All of it was sent.
     pub(crate) fn is_complete(&self) -> bool {
-        self.body.is_none()
-            && self.head_sent == self.head.len()
-            && self.pieces.iter().all(Bytes::is_empty)
-            && !self.stopped
+        self.body.is_none() && self.is_head_sent() && !self.stopped
     }
 
     /// The head is out.
@@ -73,23 +79,24 @@ impl Upload {
 
     /// Nothing of the body was taken from the client, so it can be sent again.
     pub(crate) fn can_restart(&self) -> bool {
-        !self.touched
+        !self.stopped && !self.touched
     }
 
     /// Starts over on another connection.
     pub(crate) fn restart(&mut self) {
         self.head_sent = 0;
-        self.stopped = false;
     }
 
     /// Whether the body waits for 100 Continue.
     pub(crate) fn is_held(&self) -> bool {
-        self.held
+        self.body.as_ref().is_some_and(|sending| sending.held)
     }
 
     /// The target wants the body, or has had long enough to say so.
     pub(crate) fn release(&mut self) {
-        self.held = false;
+        if let Some(sending) = &mut self.body {
+            sending.held = false;
+        }
     }
 
     /// Gives up on the rest.
@@ -100,12 +107,11 @@ impl Upload {
 
     /// Whether it is the client that keeps us waiting.
     pub(crate) fn waits_for_client(&self) -> bool {
-        self.waits_for_client
+        self.body.as_ref().is_some_and(|sending| sending.waits_for_client)
     }
 
     /// The head's buffer, to be used again.
     pub(crate) fn take_head(&mut self) -> Vec<u8> {
-        self.head_sent = 0;
         std::mem::take(&mut self.head)
     }
 
@@ -113,23 +119,61 @@ impl Upload {
     pub(crate) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
-        client: &Client,
+        socket: &Socket,
+        client: &Rc<Client>,
     ) -> Poll<Result<(), UploadError>> {
+        if socket.has_failed() {
+            return Poll::Ready(Err(UploadError::Target));
+        }
+        if !socket.is_listed()
+            && socket.poll_flush(cx).map_err(|_| UploadError::Target)?.is_pending()
+        {
+            return Poll::Pending;
+        }
         while self.head_sent < self.head.len() {
-            let rest = &self.head[self.head_sent..];
-            match Pin::new(&mut *stream).poll_write(cx, rest) {
+            let rest = [io::IoSlice::new(&self.head[self.head_sent..])];
+            match send(cx, socket, &rest, client) {
                 Poll::Ready(Ok(written)) if written > 0 => self.head_sent += written,
                 Poll::Ready(_) => return Poll::Ready(Err(UploadError::Target)),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.held || self.stopped {
+        let Some(sending) = &mut self.body else { return Poll::Ready(Ok(())) };
+        if sending.held {
             return Poll::Ready(Ok(()));
         }
+        self.touched = true;
+        let poll = sending.poll(cx, socket, client);
+        if matches!(poll, Poll::Ready(Ok(()))) {
+            self.body = None;
+        }
+        poll
+    }
+}
+
+/// With the round if it is small, at once if it is large.
+fn send(
+    cx: &mut Context<'_>,
+    socket: &Socket,
+    pieces: &[io::IoSlice<'_>],
+    client: &Rc<Client>,
+) -> Poll<io::Result<usize>> {
+    match socket.defer(pieces, client) {
+        Some(length) => Poll::Ready(Ok(length)),
+        None => socket.poll_write(cx, pieces),
+    }
+}
+
+impl Sending {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &Socket,
+        client: &Rc<Client>,
+    ) -> Poll<Result<(), UploadError>> {
         loop {
             while self.pieces.iter().any(|piece| !piece.is_empty()) {
-                match self.poll_write_pieces(cx, stream) {
+                match self.poll_write_pieces(cx, socket, client) {
                     Poll::Ready(Ok(())) => client.progress(),
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(UploadError::Target)),
                     Poll::Pending => {
@@ -139,7 +183,6 @@ impl Upload {
                 }
             }
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
-            self.touched = true;
             match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => {
                     self.waits_for_client = true;
@@ -155,7 +198,7 @@ impl Upload {
                 Poll::Ready(None) => {
                     self.body = None;
                     self.waits_for_client = false;
-                    if self.framing == Framing::Chunked {
+                    if self.chunked {
                         self.pieces[0] = Bytes::from_static(b"0\r\n\r\n");
                     }
                 }
@@ -167,7 +210,7 @@ impl Upload {
         if data.is_empty() {
             return;
         }
-        if self.framing == Framing::Chunked {
+        if self.chunked {
             self.pieces[0] = Bytes::from(format!("{:x}\r\n", data.len()));
             self.pieces[2] = Bytes::from_static(b"\r\n");
         }
@@ -177,10 +220,11 @@ impl Upload {
     fn poll_write_pieces(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        socket: &Socket,
+        client: &Rc<Client>,
     ) -> Poll<io::Result<()>> {
         let slices = self.pieces.each_ref().map(|piece| io::IoSlice::new(piece));
-        let mut written = match Pin::new(stream).poll_write_vectored(cx, &slices) {
+        let mut written = match send(cx, socket, &slices, client) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => written,
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),

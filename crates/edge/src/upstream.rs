@@ -1,17 +1,15 @@
 //! Connections to targets, and each worker's pool of idle ones.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use crate::socket::Socket;
 use crate::target::{OpenConnection, Target};
 
 /// Room made before each read of a head or a small body.
@@ -26,7 +24,7 @@ const IDLE_TIMEOUT_MS: u64 = 55_000;
 /// A connection to a target.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    pub(crate) stream: TcpStream,
+    pub(crate) socket: Socket,
     /// What was read and not yet used.
     pub(crate) buf: BytesMut,
     /// It has carried a request before.
@@ -42,33 +40,25 @@ impl Upstream {
         let address = SocketAddrV4::new(target.address.ip, target.address.port);
         let stream = TcpStream::connect(SocketAddr::V4(address)).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buf: BytesMut::new(), reused: false, read_size: READ_SIZE, open })
+        Ok(Self {
+            socket: Socket::new(stream),
+            buf: BytesMut::new(),
+            reused: false,
+            read_size: READ_SIZE,
+            open,
+        })
     }
 
     /// Reads some bytes; 0 is the end.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.buf.capacity() - self.buf.len() < self.read_size / 2 {
+        if self.buf.capacity() - self.buf.len() < self.read_size {
             self.buf.reserve(self.read_size);
         }
-        let poll = pin!(self.stream.read_buf(&mut self.buf)).poll(cx);
+        let poll = self.socket.poll_fill(cx, &mut self.buf);
         if matches!(poll, Poll::Ready(Ok(n)) if n >= READ_SIZE) {
             self.read_size = LARGE_READ_SIZE;
         }
         poll
-    }
-
-    /// Whether the other side said nothing while the connection was idle. Costs no system call in
-    /// the usual case: the reactor has already noted whether there is something to read.
-    fn is_quiet(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.stream.poll_read_ready(&mut cx) {
-            Poll::Pending => true,
-            Poll::Ready(Err(_)) => false,
-            Poll::Ready(Ok(())) => {
-                let read = self.stream.try_read(&mut [0u8; 1]);
-                matches!(read, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
-            }
-        }
     }
 }
 
@@ -80,7 +70,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    upstream: Upstream,
+    upstream: Box<Upstream>,
     since_ms: u64,
 }
 
@@ -90,10 +80,10 @@ fn key(target: &Arc<Target>) -> usize {
 
 impl Pool {
     /// The connection used last that is still good.
-    pub(crate) fn take(&mut self, target: &Arc<Target>) -> Option<Upstream> {
+    pub(crate) fn take(&mut self, target: &Arc<Target>) -> Option<Box<Upstream>> {
         let idle = self.idle.get_mut(&key(target))?;
         while let Some(entry) = idle.pop() {
-            if entry.upstream.is_quiet() {
+            if entry.upstream.socket.is_quiet() {
                 return Some(entry.upstream);
             }
         }
@@ -101,8 +91,9 @@ impl Pool {
     }
 
     /// Keeps a connection for later, unless its target is draining.
-    pub(crate) fn put(&mut self, mut upstream: Upstream, now_ms: u64) {
-        if upstream.open.target().is_draining() || !upstream.buf.is_empty() {
+    pub(crate) fn put(&mut self, mut upstream: Box<Upstream>, now_ms: u64) {
+        let clean = upstream.buf.is_empty() && !upstream.socket.has_waiting();
+        if upstream.open.target().is_draining() || !clean {
             return;
         }
         upstream.reused = true;
@@ -122,7 +113,8 @@ impl Pool {
     pub(crate) fn sweep(&mut self, now_ms: u64) {
         self.idle.retain(|_, idle| {
             idle.retain(|entry| {
-                now_ms.saturating_sub(entry.since_ms) < IDLE_TIMEOUT_MS && entry.upstream.is_quiet()
+                now_ms.saturating_sub(entry.since_ms) < IDLE_TIMEOUT_MS
+                    && entry.upstream.socket.is_quiet()
             });
             !idle.is_empty()
         });

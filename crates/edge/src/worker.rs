@@ -23,6 +23,7 @@ use crate::client::{Client, Phase};
 use crate::client_io::ClientIo;
 use crate::clock::{Clock, TICK};
 use crate::proxy;
+use crate::socket::Outbox;
 use crate::table::Table;
 use crate::target::Target;
 use crate::trace_id::TraceIds;
@@ -94,6 +95,7 @@ type Clients = HashMap<u64, (Rc<Client>, Rc<Listener>)>;
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) clock: Rc<Clock>,
+    outbox: Rc<Outbox>,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) trace_ids: TraceIds,
     scratch: RefCell<Vec<Vec<u8>>>,
@@ -110,9 +112,10 @@ pub(crate) struct Local {
 impl Local {
     fn new(max_clients: usize) -> Self {
         let mut http = http1::Builder::new();
-        http.max_header_size(MAX_HEADERS_BYTES).max_buf_size(MAX_BUFFER).writev(false);
+        http.max_header_size(MAX_HEADERS_BYTES).max_buf_size(MAX_BUFFER);
         Self {
             clock: Rc::new(Clock::new()),
+            outbox: Rc::default(),
             pool: RefCell::new(Pool::default()),
             trace_ids: TraceIds::new(),
             scratch: RefCell::new(Vec::new()),
@@ -182,6 +185,8 @@ impl Drop for Registration {
 pub(crate) async fn run(mut inbox: mpsc::Receiver<ToWorker>, max_clients: usize) {
     let local = Rc::new(Local::new(max_clients));
     let sweeper = tokio::task::spawn_local(sweep(local.clone()));
+    let outbox = local.outbox.clone();
+    let writer = tokio::task::spawn_local(async move { outbox.run().await });
     let mut listeners = HashMap::new();
     while let Some(message) = inbox.recv().await {
         match message {
@@ -225,6 +230,7 @@ pub(crate) async fn run(mut inbox: mpsc::Receiver<ToWorker>, max_clients: usize)
         }
     }
     sweeper.abort();
+    writer.abort();
 }
 
 async fn shut_down(
@@ -311,7 +317,8 @@ fn start(local: &Rc<Local>, listener: &Rc<Listener>, stream: TcpStream, peer: So
     local.clock.advance();
     let idle = listener.table.load().idle_timeout.as_millis();
     let idle_ms = u64::try_from(idle).unwrap_or(u64::MAX);
-    let client = Rc::new(Client::new(peer.ip(), local.clock.clone(), idle_ms));
+    let client =
+        Rc::new(Client::new(peer.ip(), local.clock.clone(), local.outbox.clone(), idle_ms));
     let registration = local.enter(client.clone(), listener.clone());
     tokio::task::spawn_local(serve(local.clone(), listener.clone(), client, stream, registration));
 }
@@ -328,7 +335,7 @@ async fn serve(
     let service = {
         let (local, listener, client) = (local.clone(), listener.clone(), client.clone());
         service_fn(move |request| {
-            let answer = proxy::handle(local.clone(), listener.clone(), client.clone(), request);
+            let answer = proxy::handle(&local, &listener, &client, request);
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };
@@ -366,8 +373,8 @@ async fn serve(
     let tunnel = client.tunnel.borrow_mut().take();
     if let Some(tunnel) = tunnel.filter(|_| finished) {
         let parts = connection.into_parts();
-        let stream = parts.io.into_inner().into_stream();
+        let socket = parts.io.into_inner().into_socket();
         let over = || listener.must_end(&local);
-        tunnel::run(stream, parts.read_buf, tunnel, &client, over).await;
+        tunnel::run(&socket, parts.read_buf, tunnel, &client, over).await;
     }
 }

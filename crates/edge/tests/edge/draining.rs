@@ -119,16 +119,7 @@ fn alb_tg_10_draining_waits_for_what_is_in_flight() {
     let mut wire = Wire::connect(port);
     wire.write(&get("/"));
     let target = slow.address;
-    // Probes and the request: the request has arrived once it is counted.
-    let requests = |engine: &mut Engine| {
-        engine.forget();
-        engine.say(&neargate_edge::control::ToEdge::GetMetrics);
-        engine.hear("Metrics", |m| match m {
-            neargate_edge::control::FromEdge::Metrics(m) => Some(m.target_groups[0].requests),
-            _ => None,
-        })
-    };
-    eventually("the request is routed", || (requests(&mut engine) == 1).then_some(()));
+    slow.wait_arrived(1);
     engine.apply(group("g", &[draining(slow.target())]));
     let health = engine.health("g", target).unwrap();
     assert_eq!(health.state, TargetState::Draining);
@@ -148,9 +139,7 @@ fn alb_tg_10_a_request_longer_than_the_delay_is_cut_with_a_502() {
     let (_edge, mut engine, port) = simple(&[&slow]);
     let mut wire = Wire::connect(port);
     wire.write(&get("/"));
-    eventually("the request is routed", || {
-        (slow.connections.load(Ordering::SeqCst) > 1).then_some(())
-    });
+    slow.wait_arrived(1);
     engine.apply(group("g", &[draining(slow.target())]));
     engine.apply(group("g", &[]));
     assert_eq!(wire.response().unwrap().status(), 502);
@@ -169,9 +158,7 @@ fn a_listener_that_is_removed_lets_its_requests_finish() {
     let mut busy = Wire::connect(port);
     let mut waiting = Wire::connect(port);
     busy.write(&get("/"));
-    eventually("the request is routed", || {
-        (slow.connections.load(Ordering::SeqCst) > 1).then_some(())
-    });
+    slow.wait_arrived(1);
     engine.apply(Change::RemoveListener { load_balancer: "lb".into(), port: 80 });
     eventually("the port is closed", || {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_err().then_some(())

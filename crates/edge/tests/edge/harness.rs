@@ -22,6 +22,22 @@ use neargate_edge::{Options, run_until};
 /// However slow the machine, nothing here takes longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A loopback address that nothing else on this machine uses, so that a port seen free on it stays
+/// free.
+pub(crate) fn own_ip() -> Ipv4Addr {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let next = u8::try_from(NEXT.fetch_add(1, Ordering::SeqCst)).unwrap();
+    Ipv4Addr::new(127, 64 + next, high, low)
+}
+
+/// An address nobody listens on.
+pub(crate) fn nobody() -> TargetAddress {
+    let closed = TcpListener::bind((own_ip(), 0)).unwrap();
+    let SocketAddr::V4(address) = closed.local_addr().unwrap() else { unreachable!() };
+    TargetAddress { ip: *address.ip(), port: address.port() }
+}
+
 /// Waits until `ready` gives a value.
 pub(crate) fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -342,7 +358,8 @@ pub(crate) fn ok(body: &str) -> String {
 pub(crate) struct Backend {
     pub(crate) address: TargetAddress,
     stopped: Arc<AtomicBool>,
-    pub(crate) connections: Arc<AtomicUsize>,
+    /// Requests that are no probes, as far as `custom` counts them.
+    arrived: Arc<AtomicUsize>,
     pub(crate) requests: Arc<Mutex<Vec<Message>>>,
 }
 
@@ -357,17 +374,16 @@ impl Backend {
         let backend = Self {
             address: TargetAddress { ip: *address.ip(), port: address.port() },
             stopped: Arc::default(),
-            connections: Arc::default(),
+            arrived: Arc::default(),
             requests: Arc::default(),
         };
-        let (stopped, connections) = (backend.stopped.clone(), backend.connections.clone());
+        let stopped = backend.stopped.clone();
         let serve = Arc::new(serve);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                connections.fetch_add(1, Ordering::SeqCst);
                 let serve = serve.clone();
                 thread::spawn(move || serve(Wire::new(stream)));
             }
@@ -399,15 +415,26 @@ impl Backend {
 
     /// Probes pass; every other connection is handed to `serve` with its first request read.
     pub(crate) fn custom(serve: impl Fn(Message, Wire) + Send + Sync + 'static) -> Self {
-        Self::raw(move |mut wire| {
+        let arrived: Arc<AtomicUsize> = Arc::default();
+        let count = arrived.clone();
+        let mut backend = Self::raw(move |mut wire| {
             if let Some(request) = wire.read_head() {
                 if is_probe(&request) {
                     wire.write(&ok(""));
                 } else {
+                    count.fetch_add(1, Ordering::SeqCst);
                     serve(request, wire);
                 }
             }
-        })
+        });
+        backend.arrived = arrived;
+        backend
+    }
+
+    /// Waits until so many requests have come to a `custom` backend.
+    pub(crate) fn wait_arrived(&self, count: usize) {
+        let arrived = || (self.arrived.load(Ordering::SeqCst) >= count).then_some(());
+        eventually("the request arrives", arrived);
     }
 
     /// Answers with its name.

@@ -1,11 +1,10 @@
 //! Probes, health states and fail-open with real targets.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use neargate_core::load_balancer::TargetAddress;
 use neargate_core::target_health::{HealthReason, TargetState};
 use neargate_edge::control::{Change, FromEdge, Target};
 
@@ -67,11 +66,7 @@ fn alb_hc_11_fail_open_when_no_target_is_healthy() {
 
 #[test]
 fn alb_tg_9_a_target_is_healthy_as_soon_as_it_listens() {
-    // The address is taken first so that nobody else gets it, and listened on later.
-    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
-    let SocketAddr::V4(address) = holder.local_addr().unwrap() else { unreachable!() };
-    drop(holder);
-    let target = TargetAddress { ip: *address.ip(), port: address.port() };
+    let target = nobody();
     let edge = Edge::start();
     let mut engine = edge.engine();
     let mut spec = group_spec("g");
@@ -86,7 +81,7 @@ fn alb_tg_9_a_target_is_healthy_as_soon_as_it_listens() {
     });
     std::thread::sleep(Duration::from_millis(100));
     let started = Instant::now();
-    let _backend = Backend::on(TcpListener::bind(address).unwrap(), |mut wire| {
+    let _backend = Backend::on(TcpListener::bind((target.ip, target.port)).unwrap(), |mut wire| {
         if wire.request().is_some() {
             wire.write(&ok(""));
         }
@@ -105,14 +100,11 @@ fn alb_hc_7_reasons() {
         std::thread::sleep(Duration::from_secs(30));
         drop(wire);
     });
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let SocketAddr::V4(gone) = closed.local_addr().unwrap() else { unreachable!() };
-    drop(closed);
+    let refused = nobody();
     let edge = Edge::start();
     let mut engine = edge.engine();
     let mut spec = group_spec("g");
     spec.health_check.timeout_ms = 50;
-    let refused = TargetAddress { ip: *gone.ip(), port: gone.port() };
     let targets = vec![silent.target(), Target { address: refused, draining: false }];
     engine.sync(vec![
         Change::TargetGroup { spec, targets },

@@ -1,7 +1,6 @@
 //! WebSocket and other upgrades.
 
 use std::io::{Read, Write};
-use std::sync::atomic::Ordering;
 
 use neargate_edge::control::{Change, ToEdge};
 
@@ -91,9 +90,7 @@ fn tunnels_end_with_the_deregistration_delay_and_with_the_edge() {
     assert!(wire.is_closed());
 
     engine.apply(group("g", &[backend.target()]));
-    let before = backend.connections.load(Ordering::SeqCst);
     let mut wire = open(port);
-    assert!(backend.connections.load(Ordering::SeqCst) > before);
     engine.apply(Change::RemoveListener { load_balancer: "lb".into(), port: 80 });
     wire.write("x");
     expect(&mut wire, "X");
