@@ -2,7 +2,7 @@
 //!
 //! Almost all work on a task also looks at the rest of its service, so a step that touches one
 //! task should find the others nearby. One index says which service holds a task; it is asked once
-//! per report from the world, and from then on a task is named by [`TaskRef`], which finds it
+//! per report from the world, and from then on a task is named by `TaskRef`, which finds it
 //! within its service.
 
 use std::collections::BTreeMap;
