@@ -14,6 +14,8 @@ use std::os::fd::{AsFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use neargate_core::input::{ContainerHealth, Exit};
@@ -51,6 +53,7 @@ fn run(dir: &ContainerDir) -> io::Result<()> {
     // Fails only for a group leader, which is out of reach of its terminal as well.
     let _own_session = rustix::process::setsid();
     std::env::set_current_dir("/")?;
+    forget_ignored_signals()?;
     let signals = Signals::block()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
 
@@ -257,6 +260,20 @@ impl Clock {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// Whoever started the engine may have it ignore signals (`nohup`, a shell's `&`), and what is
+/// ignored stays ignored over exec: such a container would not end on Ctrl-C of its own group or
+/// reload on SIGHUP. What is caught goes back to the default on exec, so every signal is caught
+/// for the moment; the shim itself blocks them and never sees a handler run.
+fn forget_ignored_signals() -> io::Result<()> {
+    let seen = Arc::new(AtomicBool::new(false));
+    for signal in Name::iterator().map(|name| name as i32) {
+        if !signal_hook::consts::FORBIDDEN.contains(&signal) {
+            signal_hook::flag::register(signal, Arc::clone(&seen))?;
+        }
+    }
+    Ok(())
 }
 
 /// The signals the shim does not die of. Blocked, and read from a descriptor: SIGCHLD says that a
