@@ -10,7 +10,7 @@ use crate::platform::{Platform, Rebalance, ServiceStatus, Wake};
 use crate::rolling::{
     PlanDeployment, PlanInput, PlanTask, ServicePlan, StopCause, TaskState, plan_service,
 };
-use crate::task::{Phase, STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task};
+use crate::task::{STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task};
 use crate::task_state::state_of;
 use crate::tasks::TaskRef;
 use crate::time::Time;
@@ -372,11 +372,5 @@ impl Platform {
         } else if over {
             self.wake_at(turn.now.plus(STOPPED_VISIBLE_MS), Wake::Service(id));
         }
-    }
-
-    /// Whether a decided stop of the task is anything but over.
-    #[must_use]
-    pub fn is_stopping(task: &Task) -> bool {
-        task.stop.is_some() && task.phase != Phase::Stopped
     }
 }

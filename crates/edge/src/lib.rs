@@ -25,7 +25,7 @@ mod groups;
 mod listeners;
 mod pattern;
 mod plane;
-mod port_holder;
+pub mod port_holder;
 mod prober;
 mod proxy;
 mod redirect;

@@ -6,13 +6,16 @@ use std::net::Ipv4Addr;
 
 /// A process that listens on the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Holder {
-    pub(crate) pid: u32,
-    pub(crate) name: String,
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name, as the kernel keeps it.
+    pub name: String,
 }
 
 /// The process that keeps us from listening there, as far as this user may see it.
-pub(crate) fn find(ip: Ipv4Addr, port: u16) -> Option<Holder> {
+#[must_use]
+pub fn find(ip: Ipv4Addr, port: u16) -> Option<Holder> {
     let mut inodes = Vec::new();
     for (table, is_v4) in [("/proc/net/tcp", true), ("/proc/net/tcp6", false)] {
         let text = fs::read_to_string(table).unwrap_or_default();

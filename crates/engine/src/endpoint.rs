@@ -62,7 +62,9 @@ impl Endpoint {
         let bound = BlockingTcpListener::bind((Ipv4Addr::LOCALHOST, port));
         let listener = bound.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => {
-                EngineError::PortTaken { port, holder: crate::port_holder::of(port) }
+                let holder = neargate_edge::port_holder::find(Ipv4Addr::LOCALHOST, port);
+                let holder = holder.map(|h| format!("{} (process {})", h.name, h.pid));
+                EngineError::PortTaken { port, holder }
             }
             _ => EngineError::System { action: "listen on the AWS endpoint's port", source },
         })?;

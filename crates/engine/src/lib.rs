@@ -31,7 +31,6 @@ mod home;
 mod ledger;
 mod log;
 mod options;
-mod port_holder;
 mod record;
 mod run;
 mod service_reason;
