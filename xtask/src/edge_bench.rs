@@ -474,6 +474,7 @@ fn edge_state(backends: [u16; 2]) -> Vec<Change> {
             deregistration_delay_ms: 0,
             tags: std::collections::BTreeMap::new(),
         },
+        sources: Vec::new(),
         targets: backends
             .iter()
             .map(|port| Target {

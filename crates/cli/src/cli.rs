@@ -65,6 +65,10 @@ pub(crate) enum Command {
     Events(commands::events::Events),
     /// Show what a service's containers have written
     Logs(commands::logs::Logs),
+    /// Run a command in one of a service's containers
+    Exec(commands::exec::Exec),
+    /// Set the secrets that containers are given
+    Secret(commands::secret::Secret),
     /// Deploy a service anew, with another image or other variables, and wait for the outcome
     Deploy(commands::deploy::Deploy),
     /// Go back to an earlier revision and wait for the outcome
@@ -103,8 +107,19 @@ pub(crate) enum Driver {
     Auto,
     /// Containers with their own network
     Container,
+    /// The same, made by the program runc
+    #[value(hide = true)]
+    Runc,
     /// Plain processes, each task on its own loopback address
     Process,
+}
+
+impl Driver {
+    /// What the engine is told; `None` leaves the choice to it.
+    pub(crate) fn name(self) -> Option<String> {
+        let value = self.to_possible_value()?;
+        (self != Driver::Auto).then(|| value.get_name().to_owned())
+    }
 }
 
 /// Parses the arguments, runs the command and prints its failure once.
@@ -134,6 +149,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Logs(command) => command.run(global),
         Command::Deploy(command) => command.run(global),
         Command::Rollback(command) => command.run(global),
+        Command::Exec(command) => command.run(global),
+        Command::Secret(command) => command.run(global),
         Command::Scale(command) => command.run(global),
         Command::StopTask(command) => command.run(global),
         Command::Chaos(command) => command.run(global),

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use neargate_core::input::Command;
-use neargate_engine::api::{EventView, ImageSource, PlatformView, Request, Response, Status};
+use neargate_engine::api::{
+    EventView, ImageSource, PlatformView, Request, Response, SecretValue, Status,
+};
 
 use crate::failure::Failure;
 use crate::home::Home;
@@ -118,13 +120,33 @@ impl Client {
         }
     }
 
-    /// All take effect, durably, or none.
+    /// All take effect, durably, or none. References to secrets without a value get a random one.
     pub(crate) fn commands(
         &mut self,
         commands: Vec<Command>,
         images: BTreeMap<String, ImageSource>,
+        secrets: Vec<String>,
     ) -> Result<(), Failure> {
-        match self.ask(&Request::Commands { commands, images }, TIMEOUT)? {
+        match self.ask(&Request::Commands { commands, images, secrets }, TIMEOUT)? {
+            Response::Accepted => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Names of the secrets and parameters among these references that have no value.
+    pub(crate) fn missing_secrets(
+        &mut self,
+        references: Vec<String>,
+    ) -> Result<Vec<String>, Failure> {
+        match self.ask(&Request::MissingSecrets { references }, TIMEOUT)? {
+            Response::Missing(names) => Ok(names),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// New values, durable when this returns.
+    pub(crate) fn put_secrets(&mut self, values: Vec<SecretValue>) -> Result<(), Failure> {
+        match self.ask(&Request::PutSecrets(values), TIMEOUT)? {
             Response::Accepted => Ok(()),
             other => Err(unexpected(&other)),
         }

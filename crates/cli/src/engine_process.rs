@@ -130,6 +130,9 @@ fn spawn(home: &Home, wanted: &Wanted, log: &std::fs::File) -> Result<Child, Fai
     if let Some(pace) = wanted.pace {
         command.arg("--pace").arg(pace.to_string());
     }
+    if let Some(driver) = &wanted.driver {
+        command.arg("--driver").arg(driver);
+    }
     if let Some(region) = &wanted.region {
         command.arg("--default-region").arg(region);
     }
@@ -180,6 +183,7 @@ mod tests {
             },
             edge: EdgeStatus { pid: None },
             driver: "process".to_owned(),
+            driver_note: None,
             pace: 20,
             home: "/h".to_owned(),
             dns: "127.9.0.2:53".to_owned(),

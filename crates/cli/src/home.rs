@@ -70,6 +70,11 @@ impl Home {
         has_tasks || std::os::unix::net::UnixStream::connect(self.edge_socket()).is_ok()
     }
 
+    /// Directory of one container.
+    pub(crate) fn container(&self, task: &str, container: &str) -> Option<PathBuf> {
+        neargate_runtime::container_directory(&self.0, task.parse().ok()?, container)
+    }
+
     /// Output of one container, also of a task that stopped a while ago.
     pub(crate) fn container_log(&self, task: &str, container: &str) -> Option<PathBuf> {
         Some(neargate_runtime::log_path(&self.0, task.parse().ok()?, container))

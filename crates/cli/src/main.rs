@@ -21,7 +21,6 @@ mod render;
 mod stand_in;
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -31,8 +30,8 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(|a| a.to_str().unwrap_or("")).collect();
     match words.as_slice() {
-        ["shim", directory] if !directory.starts_with('-') => {
-            neargate_runtime::shim::main(Path::new(&arguments[1]))
+        ["shim", first, ..] if !matches!(*first, "-h" | "--help") => {
+            neargate_runtime::shim::main(&arguments[1..])
         }
         ["stand-in"] => stand_in::serve(),
         ["stand-in", "check"] => stand_in::check(),

@@ -299,7 +299,7 @@ fn one_calls_another_by_its_discovery_name() {
         let udp = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("udp");
         let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("tcp");
         let address = udp.local_addr().expect("address").to_string();
-        tokio::spawn(neargate_names::serve(names, udp, tcp));
+        tokio::spawn(neargate_names::serve(names, None, udp, tcp));
         address
     });
     let (_caller, caller) = server(&[("NEARGATE_DNS", &dns)]);

@@ -9,13 +9,10 @@ use crate::deployment::Revision;
 use crate::discovery::DiscoveryServiceSpec;
 use crate::id::ServiceId;
 use crate::input::Command;
-use crate::load_balancer::{Action, ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
-use crate::network::{Subnet, SubnetSpec};
-use crate::platform::{
-    LoadBalancer, Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake,
-};
-use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
-use crate::task::{Stop, StopCode, StopMode, Task};
+use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
+use crate::platform::{Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake};
+use crate::service::{MAX_LOAD_BALANCERS, ServiceName, ServiceSpec, TaskDefinitionRef};
+use crate::task::{Stop, StopCode, StopMode};
 use crate::task_definition::{TaskDefinition, is_fargate_size};
 use crate::tasks::TaskSet;
 use crate::turn::Turn;
@@ -28,7 +25,9 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteCluster { name } => self.delete_cluster(name),
-            Command::PutSubnet(spec) => self.put_subnet(spec),
+            Command::PutVpc(spec) => self.put_vpc(spec, turn),
+            Command::PutSubnet(spec) => self.put_subnet(spec, turn),
+            Command::PutSecurityGroup(spec) => self.put_security_group(spec, turn),
             Command::PutTaskDefinition(definition) => {
                 self.put_task_definition(definition).map(|_| ())
             }
@@ -77,8 +76,8 @@ impl Platform {
             }
             Command::DeleteService { service, force } => self.delete_service(service, *force, turn),
             Command::StopTask { task, reason } => {
-                let live = self.services.find(*task).filter(|t| t.stopped_at.is_none());
-                let Some(at) = live.map(Task::at) else {
+                let live = self.services.task(*task).filter(|t| t.stopped_at.is_none());
+                let Some(id) = live.map(|t| t.id) else {
                     let hint = "; `neargate ps` lists the tasks that run".to_owned();
                     return Err(Rejection::NotFound { kind: "task", name: task.to_string(), hint });
                 };
@@ -88,11 +87,11 @@ impl Platform {
                     mode: StopMode::Drain,
                     kill_by: None,
                 };
-                self.stop_task(at, stop, turn);
+                self.stop_task(id, stop, turn);
                 Ok(())
             }
             Command::ProtectTask { task, until } => {
-                let Some(state) = self.services.find_mut(*task) else {
+                let Some(state) = self.services.task_mut(*task) else {
                     let hint = String::new();
                     return Err(Rejection::NotFound { kind: "task", name: task.to_string(), hint });
                 };
@@ -113,6 +112,18 @@ impl Platform {
             }
             Command::LoseZone { zone } => self.lose_zone(zone, turn),
             Command::RestoreZone { zone } => self.restore_zone(zone, turn),
+            Command::PutLogGroup(spec) => {
+                self.put_log_group(spec, turn);
+                Ok(())
+            }
+            Command::DeleteLogGroup { name } => self.delete_log_group(name, turn),
+            Command::PutSecretValue { name, version, value } => {
+                self.put_secret_value(name, version, value)
+            }
+            Command::PutParameter { name, value } => {
+                self.put_parameter(name, value);
+                Ok(())
+            }
             Command::Annotate { subject, note } => {
                 self.annotate(subject, note.as_deref());
                 Ok(())
@@ -130,26 +141,6 @@ impl Platform {
             };
             Rejection::NotFound { kind: "service", name: name.to_string(), hint }
         })
-    }
-
-    fn put_subnet(&mut self, spec: &SubnetSpec) -> Result<(), Rejection> {
-        match self.subnets.get(&spec.name) {
-            Some(subnet) if subnet.spec == *spec => Ok(()),
-            Some(subnet) if !subnet.is_idle() => Err(Rejection::Invalid(format!(
-                "subnet {} cannot move from {} {}/{} to {} {}/{} while tasks hold addresses from it",
-                spec.name,
-                subnet.spec.zone,
-                subnet.spec.base,
-                subnet.spec.prefix,
-                spec.zone,
-                spec.base,
-                spec.prefix
-            ))),
-            _ => {
-                self.subnets.insert(spec.name.clone(), Subnet::new(spec.clone()));
-                Ok(())
-            }
-        }
     }
 
     /// Registers a new revision unless the newest active one is the same.
@@ -250,26 +241,16 @@ impl Platform {
         spec: &LoadBalancerSpec,
         turn: &mut Turn,
     ) -> Result<(), Rejection> {
-        if let Some(missing) = spec.subnets.iter().find(|s| !self.subnets.contains_key(*s)) {
-            return Err(not_found("subnet", missing));
-        }
-        let Some(balancer) = self.load_balancers.get_mut(&spec.name) else {
-            let arn_id = self.rng.next_u64();
-            let balancer = LoadBalancer {
-                spec: spec.clone(),
-                arn_id,
-                listeners: BTreeMap::new(),
-                created_at: self.now,
-            };
-            self.load_balancers.insert(spec.name.clone(), balancer);
+        if self.load_balancers.get(&spec.name).is_some_and(|balancer| balancer.spec == *spec) {
             return Ok(());
+        }
+        let (ports, created_at) = match self.load_balancers.get(&spec.name) {
+            Some(balancer) => (balancer.listeners.keys().copied().collect(), balancer.created_at),
+            None => (Vec::new(), self.now),
         };
-        if balancer.spec != *spec {
-            balancer.spec = spec.clone();
-            let ports: Vec<u16> = balancer.listeners.keys().copied().collect();
-            for port in ports {
-                self.publish_listener(&spec.name, port, turn);
-            }
+        self.place_load_balancer(spec, created_at, turn)?;
+        for port in ports {
+            self.publish_listener(&spec.name, port, turn);
         }
         Ok(())
     }
@@ -288,8 +269,7 @@ impl Platform {
     }
 
     fn put_listener(&mut self, spec: &ListenerSpec, turn: &mut Turn) -> Result<(), Rejection> {
-        let actions = spec.rules.iter().map(|r| &r.action).chain([&spec.default_action]);
-        for group in actions.flat_map(groups_of) {
+        for group in spec.target_groups() {
             if !self.target_groups.contains_key(group) {
                 return Err(not_found("target group", group));
             }
@@ -321,6 +301,7 @@ impl Platform {
             }
         }
         self.publish_listener(&name, port, turn);
+        turn.stale_sources = true;
         Ok(())
     }
 
@@ -344,7 +325,9 @@ impl Platform {
         for port in std::mem::take(&mut balancer.listeners).into_keys() {
             self.publish_listener(name, port, turn);
         }
-        self.load_balancers.remove(name);
+        if let Some(balancer) = self.load_balancers.remove(name) {
+            self.displace_load_balancer(&balancer, turn);
+        }
         Ok(())
     }
 
@@ -361,6 +344,7 @@ impl Platform {
             return Err(not_found("listener", &format!("{load_balancer}:{port}")));
         }
         self.publish_listener(load_balancer, port, turn);
+        turn.stale_sources = true;
         Ok(())
     }
 
@@ -368,10 +352,8 @@ impl Platform {
         if !self.target_groups.contains_key(name) {
             return Err(not_found("target group", name));
         }
-        let in_use = self.load_balancers.values().flat_map(|b| b.listeners.values()).any(|l| {
-            let actions = l.spec.rules.iter().map(|r| &r.action).chain([&l.spec.default_action]);
-            actions.flat_map(groups_of).any(|g| g == name)
-        });
+        let mut listeners = self.load_balancers.values().flat_map(|b| b.listeners.values());
+        let in_use = listeners.any(|l| l.spec.target_groups().any(|g| g == name));
         if in_use {
             return Err(Rejection::Invalid(format!(
                 "Target group '{}' is currently in use by a listener or a rule",
@@ -380,7 +362,7 @@ impl Platform {
         }
         if let Some(group) = self.target_groups.remove(name) {
             for target in group.targets {
-                if let Some(task) = self.services.task_mut(target.task_ref()) {
+                if let Some(task) = self.services.task_mut(target.task) {
                     task.set_target_state(name, target.address.port, None);
                 }
             }
@@ -428,6 +410,7 @@ impl Platform {
             definition,
             subnets: spec.subnets.clone(),
             security_groups: spec.security_groups.clone(),
+            public_ip: spec.public_ip,
             load_balancers: spec.load_balancers.clone(),
             registry: spec.registry.clone(),
         })
@@ -616,7 +599,7 @@ impl Platform {
         service.spec.desired_count = 0;
         service.steady_since = None;
         let primary = service.primary().map(|d| d.id);
-        let tasks: Vec<_> = service.tasks.values().map(Task::at).collect();
+        let tasks: Vec<_> = service.tasks.values().map(|t| t.id).collect();
         for task in tasks {
             let deployment = primary.map(|d| d.to_string()).unwrap_or_default();
             let stop = Stop {
@@ -650,16 +633,8 @@ fn new_service(id: ServiceId, spec: ServiceSpec, turn: &Turn) -> Service {
     }
 }
 
-fn not_found(kind: &'static str, name: &str) -> Rejection {
+pub(crate) fn not_found(kind: &'static str, name: &str) -> Rejection {
     Rejection::NotFound { kind, name: name.to_owned(), hint: String::new() }
-}
-
-fn groups_of(action: &Action) -> impl Iterator<Item = &str> {
-    let groups = match action {
-        Action::Forward(groups) => groups.as_slice(),
-        _ => &[],
-    };
-    groups.iter().map(|g| g.target_group.as_str())
 }
 
 /// What RegisterTaskDefinition refuses (ERR-ECS-10); the rim words the rest.
@@ -697,6 +672,12 @@ fn check_service(spec: &ServiceSpec) -> Result<(), Rejection> {
             spec.name, percents.minimum_healthy_percent, percents.maximum_percent
         )));
     }
+    if spec.load_balancers.len() > MAX_LOAD_BALANCERS {
+        return Err(Rejection::Invalid(format!(
+            "service {}: load balancers can have at most {MAX_LOAD_BALANCERS} items.",
+            spec.name
+        )));
+    }
     let strategy = &spec.capacity;
     if strategy.len() > 1 && strategy.iter().all(|item| item.weight == 0) {
         return Err(Rejection::Invalid(format!(
@@ -718,6 +699,7 @@ mod tests {
     use super::*;
     use crate::effect::Effect;
     use crate::input::Input;
+    use crate::load_balancer::Action;
     use crate::platform::Identity;
     use crate::time::Time;
 
@@ -730,6 +712,7 @@ mod tests {
             name: "lb".into(),
             internet_facing: true,
             subnets: Vec::new(),
+            security_groups: Vec::new(),
             idle_timeout_ms: 60_000,
             tags: BTreeMap::new(),
         };

@@ -12,12 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::discovery::DiscoveryServiceSpec;
 use crate::effect::{Effect, PublishedInstance, PublishedTarget};
-use crate::id::{Generation, ServiceId, TaskId};
+use crate::id::{Generation, TaskId};
 use crate::input::ContainerHealth;
 use crate::load_balancer::{ListenerSpec, TargetAddress, TargetGroupSpec};
 use crate::platform::Platform;
 use crate::target_health::{HealthReason, TargetHealth, TargetState};
-use crate::tasks::TaskRef;
 use crate::turn::Turn;
 
 /// A target group with its targets.
@@ -29,6 +28,8 @@ pub struct TargetGroup {
     pub arn_id: u64,
     /// Sorted by address.
     pub targets: Vec<Target>,
+    /// Addresses of the load balancers that forward to it, sorted.
+    pub(crate) sources: Vec<Ipv4Addr>,
 }
 
 /// A registered target.
@@ -38,8 +39,6 @@ pub struct Target {
     pub address: TargetAddress,
     /// The task behind it.
     pub task: TaskId,
-    /// The service of that task.
-    pub(crate) service: ServiceId,
     /// Deregistering: gets no new requests.
     pub draining: bool,
     /// Draining and nothing is in flight any more.
@@ -48,16 +47,9 @@ pub struct Target {
     pub health: TargetHealth,
 }
 
-impl Target {
-    /// The task behind it.
-    pub(crate) fn task_ref(&self) -> TaskRef {
-        TaskRef { id: self.task, service: self.service }
-    }
-}
-
 impl TargetGroup {
     pub(crate) fn new(spec: TargetGroupSpec, arn_id: u64) -> Self {
-        Self { spec: Arc::new(spec), arn_id, targets: Vec::new() }
+        Self { spec: Arc::new(spec), arn_id, targets: Vec::new(), sources: Vec::new() }
     }
 
     /// The target at that address.
@@ -72,13 +64,12 @@ impl TargetGroup {
         self.targets.get_mut(index)
     }
 
-    fn register(&mut self, address: TargetAddress, at: TaskRef) {
+    fn register(&mut self, address: TargetAddress, task: TaskId) {
         let health = TargetHealth {
             state: TargetState::Initial,
             reason: Some(HealthReason::RegistrationInProgress),
         };
-        let TaskRef { id: task, service } = at;
-        let target = Target { address, task, service, draining: false, idle: false, health };
+        let target = Target { address, task, draining: false, idle: false, health };
         match self.targets.binary_search_by_key(&address, |t| t.address) {
             Ok(index) => self.targets[index] = target,
             Err(index) => self.targets.insert(index, target),
@@ -146,14 +137,14 @@ impl Platform {
     }
 
     /// Registers the task's targets and its name. Returns whether there was anything to register.
-    pub(crate) fn register(&mut self, at: TaskRef, turn: &mut Turn) -> bool {
-        let Some(task) = self.services.task_mut(at) else { return false };
+    pub(crate) fn register(&mut self, id: TaskId, turn: &mut Turn) -> bool {
+        let Some(task) = self.services.task_mut(id) else { return false };
         let revision = Arc::clone(&task.revision);
         let (service, ip) = (task.service, task.address);
         let mut any = false;
         for (index, load_balancer) in revision.load_balancers.iter().enumerate() {
             if let Some(group) = self.target_groups.get_mut(&load_balancer.target_group) {
-                group.register(TargetAddress { ip, port: load_balancer.port }, at);
+                group.register(TargetAddress { ip, port: load_balancer.port }, id);
                 task.target_states[index] = Some(TargetState::Initial);
                 turn.dirty_groups.insert(load_balancer.target_group.clone());
                 let news = turn.news(service);
@@ -166,25 +157,25 @@ impl Platform {
         {
             let healthy = task.container_health() != ContainerHealth::Unhealthy;
             let instance = Instance { address: ip, port: registry.port, healthy };
-            name.instances.insert(at.id, instance);
+            name.instances.insert(id, instance);
             turn.dirty_names.insert(registry.dns_name.clone());
             any = true;
         }
         if any {
             task.published = UNPUBLISHED;
-            turn.unpublished_tasks.push(at);
+            turn.unpublished_tasks.push(id);
         }
         any
     }
 
     /// Withdraws the task's name and lets its targets drain. Returns whether anything changed.
-    pub(crate) fn withdraw(&mut self, at: TaskRef, turn: &mut Turn) -> bool {
-        let Some(task) = self.services.task_mut(at) else { return false };
+    pub(crate) fn withdraw(&mut self, id: TaskId, turn: &mut Turn) -> bool {
+        let Some(task) = self.services.task_mut(id) else { return false };
         let revision = Arc::clone(&task.revision);
         let mut any = false;
         if let Some(registry) = &revision.registry
             && let Some(name) = self.names.get_mut(&registry.dns_name)
-            && name.instances.remove(&at.id).is_some()
+            && name.instances.remove(&id).is_some()
         {
             turn.dirty_names.insert(registry.dns_name.clone());
             any = true;
@@ -196,7 +187,7 @@ impl Platform {
             };
             let delay_ms = group.spec.deregistration_delay_ms;
             let address = TargetAddress { ip: task.address, port: load_balancer.port };
-            let Some(target) = group.target_mut(address).filter(|t| t.task == at.id) else {
+            let Some(target) = group.target_mut(address).filter(|t| t.task == id) else {
                 continue;
             };
             target.draining = true;
@@ -211,48 +202,48 @@ impl Platform {
         }
         if any {
             task.published = UNPUBLISHED;
-            turn.unpublished_tasks.push(at);
+            turn.unpublished_tasks.push(id);
             task.drain_until = Some(turn.now.plus(drain_ms));
         }
         any
     }
 
     /// Whether every target of the task is free of requests and connections (ALB-TG-10).
-    pub(crate) fn is_drained(&self, at: TaskRef) -> bool {
-        let Some(task) = self.services.task(at) else { return true };
+    pub(crate) fn is_drained(&self, id: TaskId) -> bool {
+        let Some(task) = self.services.task(id) else { return true };
         task.revision.load_balancers.iter().all(|load_balancer| {
             let address = TargetAddress { ip: task.address, port: load_balancer.port };
             let group = self.target_groups.get(&load_balancer.target_group);
-            group.and_then(|g| g.target(address)).is_none_or(|t| t.task != at.id || t.idle)
+            group.and_then(|g| g.target(address)).is_none_or(|t| t.task != id || t.idle)
         })
     }
 
     /// Takes the task's targets out of their groups.
-    pub(crate) fn forget_targets(&mut self, at: TaskRef, turn: &mut Turn) {
-        let Some(task) = self.services.task_mut(at) else { return };
+    pub(crate) fn forget_targets(&mut self, id: TaskId, turn: &mut Turn) {
+        let Some(task) = self.services.task_mut(id) else { return };
         let ip = task.address;
         for (index, load_balancer) in task.revision.load_balancers.iter().enumerate() {
             let Some(group) = self.target_groups.get_mut(&load_balancer.target_group) else {
                 continue;
             };
             let before = group.targets.len();
-            group.targets.retain(|t| t.task != at.id || t.address.ip != ip);
+            group.targets.retain(|t| t.task != id || t.address.ip != ip);
             task.target_states[index] = None;
             if group.targets.len() < before {
                 turn.dirty_groups.insert(load_balancer.target_group.clone());
-                let news = turn.news(at.service);
+                let news = turn.news(id.service());
                 *news.deregistered.entry(load_balancer.target_group.clone()).or_default() += 1;
             }
         }
     }
 
     /// Copies container health to discovery (ECS-DISC-3).
-    pub(crate) fn copy_health_to_name(&mut self, at: TaskRef, turn: &mut Turn) {
-        let Some(task) = self.services.task(at) else { return };
+    pub(crate) fn copy_health_to_name(&mut self, id: TaskId, turn: &mut Turn) {
+        let Some(task) = self.services.task(id) else { return };
         let Some(registry) = &task.revision.registry else { return };
         let healthy = task.container_health() != ContainerHealth::Unhealthy;
         if let Some(name) = self.names.get_mut(&registry.dns_name)
-            && let Some(instance) = name.instances.get_mut(&at.id)
+            && let Some(instance) = name.instances.get_mut(&id)
             && instance.healthy != healthy
         {
             instance.healthy = healthy;
@@ -277,12 +268,12 @@ impl Platform {
                 None => Effect::RemoveTargetGroup { generation, name },
             });
         }
-        for at in std::mem::take(&mut turn.unpublished_tasks) {
-            if let Some(task) = self.services.task_mut(at)
+        for id in std::mem::take(&mut turn.unpublished_tasks) {
+            if let Some(task) = self.services.task_mut(id)
                 && task.published == UNPUBLISHED
             {
                 task.published = self.published;
-                self.awaiting_data_plane.insert((self.published, at));
+                self.awaiting_data_plane.insert((self.published, id));
             }
         }
     }
@@ -331,7 +322,7 @@ impl Platform {
             return;
         }
         target.health = health.clone();
-        if let Some(task) = self.services.task_mut(target.task_ref()) {
+        if let Some(task) = self.services.task_mut(target.task) {
             task.set_target_state(name, address.port, Some(health.state));
             turn.dirty_service(task.service);
         }
@@ -343,7 +334,7 @@ impl Platform {
         // A report from before the target began to drain says nothing about it now.
         if target.draining && !target.idle {
             target.idle = true;
-            turn.dirty_task(target.task_ref());
+            turn.dirty_task(target.task);
         }
     }
 
@@ -387,6 +378,7 @@ fn publish_group(generation: Generation, group: &TargetGroup) -> Effect {
         targets: targets
             .map(|t| PublishedTarget { address: t.address, draining: t.draining })
             .collect(),
+        sources: group.sources.clone(),
     }
 }
 

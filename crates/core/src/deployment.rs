@@ -23,6 +23,9 @@ pub struct Revision {
     pub subnets: Vec<String>,
     /// Names of the security groups.
     pub security_groups: Vec<String>,
+    /// Tasks get a public address (ECS-NET-2).
+    #[serde(default)]
+    pub public_ip: bool,
     /// Target groups its tasks register in.
     pub load_balancers: Vec<ServiceLoadBalancer>,
     /// Discovery name its tasks register under.

@@ -1,17 +1,30 @@
 //! What the platform asks of the world. Each effect states a whole wish, so that carrying it out
 //! twice is the same as once.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::event::ServiceEvent;
 use crate::id::{Generation, ServiceId, TaskId};
 use crate::load_balancer::{ListenerSpec, TargetAddress, TargetGroupSpec};
+use crate::log_group::LogGroupSpec;
+use crate::network::{SecurityGroupSpec, SubnetSpec, VpcSpec};
 use crate::task_definition::TaskDefinition;
 
 /// One thing to do. Results come back as [`crate::input::Observation`]s.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// The network as it is to be; what is not in it is to be gone. Comes before everything that
+    /// needs it.
+    PublishNetwork(Arc<Network>),
+    /// The log group as it is to be.
+    PublishLogGroup(LogGroupSpec),
+    /// The log group is gone, with everything in it.
+    RemoveLogGroup {
+        /// Log group name.
+        name: String,
+    },
     /// Create the task's network interface; answered by `NetworkAttached` or `TaskFailed`.
     AttachNetwork(Arc<TaskLaunch>),
     /// Get the task's images; answered by `ImagesPulled` or `TaskFailed`.
@@ -50,6 +63,9 @@ pub enum Effect {
         spec: Arc<TargetGroupSpec>,
         /// Its targets.
         targets: Vec<PublishedTarget>,
+        /// Addresses that requests and probes come from; empty while no load balancer forwards
+        /// to it.
+        sources: Vec<Ipv4Addr>,
     },
     /// The target group is gone.
     RemoveTargetGroup {
@@ -116,6 +132,32 @@ pub struct TaskLaunch {
     /// Capacity provider as ECS spells it.
     pub capacity_provider: &'static str,
     /// Names of the security groups.
+    pub security_groups: Vec<String>,
+    /// Has a public address, so that a public subnet lets it out (ECS-NET-2).
+    pub public_ip: bool,
+}
+
+/// All VPCs of a platform with what is in them, tasks aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// By name.
+    pub vpcs: Vec<VpcSpec>,
+    /// By name.
+    pub subnets: Vec<SubnetSpec>,
+    /// By name.
+    pub security_groups: Vec<SecurityGroupSpec>,
+    /// Of the load balancers, by name.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A load balancer's place in the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Load balancer name.
+    pub name: String,
+    /// Its address in each subnet, by the subnet's name.
+    pub addresses: BTreeMap<String, Ipv4Addr>,
+    /// Names of its security groups.
     pub security_groups: Vec<String>,
 }
 

@@ -1,10 +1,10 @@
 //! Faults to rehearse: Spot reclaims and lost zones.
 
 use crate::event;
+use crate::id::TaskId;
 use crate::platform::{Platform, Rejection};
 use crate::service::{CapacityProvider, ServiceName};
-use crate::task::{Stop, StopCode, StopMode, Task};
-use crate::tasks::TaskRef;
+use crate::task::{Stop, StopCode, StopMode};
 use crate::time::MINUTE;
 use crate::turn::Turn;
 
@@ -22,12 +22,12 @@ impl Platform {
         turn: &mut Turn,
     ) -> Result<(), Rejection> {
         let only = service.map(|name| self.service_id(name)).transpose()?;
-        let victims: Vec<TaskRef> = self
+        let victims: Vec<TaskId> = self
             .services
             .tasks()
             .filter(|t| t.capacity == CapacityProvider::FargateSpot && t.is_wanted())
             .filter(|t| only.is_none_or(|id| t.service == id))
-            .map(Task::at)
+            .map(|t| t.id)
             .take(count.map_or(usize::MAX, |n| n as usize))
             .collect();
         if victims.is_empty() {
@@ -36,14 +36,14 @@ impl Platform {
                 "{whose} runs no task on FARGATE_SPOT, so there is nothing to reclaim"
             )));
         }
-        for at in victims {
+        for id in victims {
             let stop = Stop {
                 code: StopCode::SpotInterruption,
                 reason: "Your Spot Task was interrupted.".to_owned(),
                 mode: StopMode::Signal,
                 kill_by: Some(turn.now.plus(SPOT_NOTICE_MS)),
             };
-            self.stop_task(at, stop, turn);
+            self.stop_task(id, stop, turn);
         }
         Ok(())
     }
@@ -58,16 +58,16 @@ impl Platform {
     pub(crate) fn lose_zone(&mut self, zone: &str, turn: &mut Turn) -> Result<(), Rejection> {
         self.check_zone(zone)?;
         self.lost_zones.insert(zone.to_owned());
-        let victims: Vec<TaskRef> =
-            self.services.tasks().filter(|t| *t.zone == *zone).map(Task::at).collect();
-        for at in victims {
+        let victims: Vec<TaskId> =
+            self.services.tasks().filter(|t| *t.zone == *zone).map(|t| t.id).collect();
+        for id in victims {
             let stop = Stop {
                 code: StopCode::TerminationNotice,
                 reason: format!("Availability Zone {zone} was lost."),
                 mode: StopMode::Kill,
                 kill_by: Some(turn.now),
             };
-            self.stop_task(at, stop, turn);
+            self.stop_task(id, stop, turn);
         }
         Ok(())
     }

@@ -9,6 +9,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub u128);
 
+impl TaskId {
+    /// A new id from random bits. Its upper 96 bits are random; with them the lower 32 say which
+    /// service holds the task, so that whoever has the id finds the task without an index.
+    pub(crate) fn new(random: u128, service: ServiceId) -> Self {
+        let id = random >> 32 << 32;
+        TaskId(id | u128::from(service.0 ^ mask(id)))
+    }
+
+    /// The service that holds the task; meaningless if the id was not made by [`TaskId::new`].
+    pub(crate) fn service(self) -> ServiceId {
+        ServiceId(self.0 as u32 ^ mask(self.0))
+    }
+}
+
+/// Makes the lower 32 bits look as random as the upper 96 that they are computed from.
+fn mask(id: u128) -> u32 {
+    let mixed = ((id >> 64) as u64 ^ (id >> 32) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as u32
+}
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -72,3 +92,39 @@ pub struct ServiceId(pub u32);
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Generation(pub u64);
+
+/// The id of a part of something: always the same for the same parts, different from its
+/// neighbours', so that what the platform knows by number or name needs no stored id.
+#[must_use]
+pub fn derived(parts: &[&[u8]]) -> u64 {
+    // FNV-1a with a length before each part, then a finishing mix, for short parts differ in few
+    // bits only.
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for part in parts {
+        for byte in (part.len() as u64).to_le_bytes().iter().chain(*part) {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn a_task_id_names_its_service_and_looks_random() {
+        let mut rng = Rng::new(7);
+        for service in [0, 1, 2, 9_999, u32::MAX] {
+            let ids = [(); 4].map(|()| TaskId::new(rng.next_u128(), ServiceId(service)));
+            assert!(ids.iter().all(|id| id.service() == ServiceId(service)));
+            let lows: std::collections::BTreeSet<u32> = ids.iter().map(|id| id.0 as u32).collect();
+            assert_eq!(lows.len(), ids.len(), "the same service shows as different digits");
+            let again: TaskId = ids[0].to_string().parse().expect("its own text");
+            assert_eq!(again, ids[0]);
+        }
+    }
+}

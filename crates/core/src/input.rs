@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::discovery::DiscoveryServiceSpec;
 use crate::id::{Generation, TaskId};
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetAddress, TargetGroupSpec};
-use crate::network::SubnetSpec;
+use crate::log_group::LogGroupSpec;
+use crate::network::{SecurityGroupSpec, SubnetSpec, VpcSpec};
+use crate::secrets::Sealed;
 use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
 use crate::target_health::TargetHealth;
 use crate::task_definition::TaskDefinition;
@@ -32,8 +34,12 @@ pub enum Command {
         /// Cluster name.
         name: String,
     },
+    /// A VPC by name.
+    PutVpc(VpcSpec),
     /// A subnet; its zone and range cannot change while tasks hold addresses from it.
     PutSubnet(SubnetSpec),
+    /// A security group with all its rules. Groups may refer to groups that come later.
+    PutSecurityGroup(SecurityGroupSpec),
     /// Removes a cluster that has no services (ERR-ECS-11).
     DeleteCluster {
         /// Cluster name.
@@ -158,6 +164,29 @@ pub enum Command {
     RestoreZone {
         /// Zone name.
         zone: String,
+    },
+    /// A log group by name.
+    PutLogGroup(LogGroupSpec),
+    /// Removes a log group with everything in it.
+    DeleteLogGroup {
+        /// Log group name.
+        name: String,
+    },
+    /// A new current version of a secret, which is made if there is none of that name.
+    PutSecretValue {
+        /// Secret name.
+        name: String,
+        /// Version id.
+        version: String,
+        /// The value.
+        value: Sealed,
+    },
+    /// A new version of a parameter, which is made if there is none of that name.
+    PutParameter {
+        /// Parameter name with its path.
+        name: String,
+        /// The value.
+        value: Sealed,
     },
     /// Keeps what a client said about a thing and wants to read back, but what changes nothing
     /// here. Never refused.

@@ -11,6 +11,7 @@
 //! - when a deployment fails: [`circuit_breaker`]; when starts slow down: [`throttle`]
 //! - where a task goes: `placement`, [`capacity`], [`zone_rebalance`]
 //! - what the edge and DNS are told: [`data_plane`]
+//! - how a task finds out about itself: [`metadata`]
 //! - what users can ask for: [`input::Command`], carried out by `commands`
 
 pub mod capacity;
@@ -26,6 +27,8 @@ mod faults;
 pub mod id;
 pub mod input;
 pub mod load_balancer;
+pub mod log_group;
+pub mod metadata;
 pub mod network;
 mod notes;
 mod placement;
@@ -33,6 +36,7 @@ pub mod platform;
 mod queries;
 pub mod rng;
 pub mod rolling;
+pub mod secrets;
 pub mod service;
 mod service_scheduler;
 pub mod target_health;
@@ -44,6 +48,7 @@ pub mod tasks;
 pub mod throttle;
 pub mod time;
 mod turn;
+mod vpc;
 pub mod zone_rebalance;
 
 pub use platform::{Identity, Outcome, Platform, Rejection};

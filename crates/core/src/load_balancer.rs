@@ -16,6 +16,9 @@ pub struct LoadBalancerSpec {
     pub internet_facing: bool,
     /// Names of the subnets it has an address in.
     pub subnets: Vec<String>,
+    /// Names of its security groups.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
     /// Both sides, 60 s unless set (ALB-HDR-7).
     pub idle_timeout_ms: u64,
     /// Key-value labels.
@@ -35,6 +38,14 @@ pub struct ListenerSpec {
     pub default_action: Action,
     /// Sorted by priority; priorities are unique (ALB-RULE-1, ALB-RULE-2).
     pub rules: Vec<Rule>,
+}
+
+impl ListenerSpec {
+    /// Names of the target groups that it forwards to; one may come several times.
+    pub fn target_groups(&self) -> impl Iterator<Item = &str> {
+        let actions = self.rules.iter().map(|r| &r.action).chain([&self.default_action]);
+        actions.flat_map(Action::target_groups)
+    }
 }
 
 /// A listener rule: all conditions must hold (ALB-RULE-4).
@@ -86,6 +97,17 @@ pub enum Action {
         /// 301 or 302.
         status: u16,
     },
+}
+
+impl Action {
+    /// Names of the target groups that it forwards to.
+    pub fn target_groups(&self) -> impl Iterator<Item = &str> {
+        let groups = match self {
+            Action::Forward(groups) => groups.as_slice(),
+            Action::FixedResponse { .. } | Action::Redirect { .. } => &[],
+        };
+        groups.iter().map(|group| group.target_group.as_str())
+    }
 }
 
 /// One target group of a forward action.

@@ -107,7 +107,7 @@ impl Platform {
         let subnet = zones.get(zone).copied().unwrap_or_default().to_owned();
         let Some(subnet) = self.subnets.get_mut(&subnet) else { return false };
         let Some(address) = subnet.allocate() else { return false };
-        let task_id = TaskId(self.rng.next_u128());
+        let task_id = TaskId::new(self.rng.next_u128(), id);
         let new = NewTask {
             id: task_id,
             service: id,

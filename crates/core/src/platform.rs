@@ -1,6 +1,7 @@
 //! The platform: all state, and the one function that changes it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,14 @@ use crate::event::ServiceEvent;
 use crate::id::{DeploymentId, Generation, ServiceId, TaskId};
 use crate::input::{Command, Input};
 use crate::load_balancer::LoadBalancerSpec;
-use crate::network::Subnet;
+use crate::log_group::LogGroupSpec;
+use crate::network::{SecurityGroupSpec, Subnet, VpcSpec};
 use crate::rng::Rng;
+use crate::secrets::{Parameter, Secret};
 use crate::service::{ServiceName, ServiceSpec};
 use crate::task::Task;
 use crate::task_definition::TaskDefinition;
-use crate::tasks::{Services, TaskRef, TaskSet};
+use crate::tasks::{Services, TaskSet};
 use crate::time::Time;
 use crate::turn::Turn;
 
@@ -133,6 +136,8 @@ pub struct LoadBalancer {
     pub spec: LoadBalancerSpec,
     /// Last part of its ARN.
     pub arn_id: u64,
+    /// Its address in each subnet, by the subnet's name.
+    pub addresses: BTreeMap<String, Ipv4Addr>,
     /// By port.
     pub listeners: BTreeMap<u16, ListenerState>,
     /// When it was made.
@@ -159,7 +164,7 @@ pub struct Registered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Wake {
     Service(ServiceId),
-    Task(TaskRef),
+    Task(TaskId),
 }
 
 /// All state of a platform. Changed by [`Platform::step`] only.
@@ -172,7 +177,9 @@ pub struct Platform {
     pub(crate) published: Generation,
     pub(crate) applied: Generation,
     pub(crate) clusters: BTreeSet<String>,
+    pub(crate) vpcs: BTreeMap<String, VpcSpec>,
     pub(crate) subnets: BTreeMap<String, Subnet>,
+    pub(crate) security_groups: BTreeMap<String, SecurityGroupSpec>,
     pub(crate) families: BTreeMap<String, Vec<Registered>>,
     pub(crate) load_balancers: BTreeMap<String, LoadBalancer>,
     pub(crate) target_groups: BTreeMap<String, TargetGroup>,
@@ -185,7 +192,13 @@ pub struct Platform {
     pub(crate) spot_available: bool,
     pub(crate) timers: BTreeSet<(Time, Wake)>,
     /// Tasks waiting for a generation to be applied.
-    pub(crate) awaiting_data_plane: BTreeSet<(Generation, TaskRef)>,
+    pub(crate) awaiting_data_plane: BTreeSet<(Generation, TaskId)>,
+    #[serde(default)]
+    pub(crate) secrets: BTreeMap<String, Secret>,
+    #[serde(default)]
+    pub(crate) parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    pub(crate) log_groups: BTreeMap<String, LogGroupSpec>,
     /// What clients said about things, by thing.
     #[serde(default)]
     pub(crate) notes: BTreeMap<String, String>,
@@ -211,7 +224,9 @@ impl Platform {
             published: Generation(0),
             applied: Generation(0),
             clusters: BTreeSet::new(),
+            vpcs: BTreeMap::new(),
             subnets: BTreeMap::new(),
+            security_groups: BTreeMap::new(),
             families: BTreeMap::new(),
             load_balancers: BTreeMap::new(),
             target_groups: BTreeMap::new(),
@@ -223,6 +238,9 @@ impl Platform {
             spot_available: true,
             timers: BTreeSet::new(),
             awaiting_data_plane: BTreeSet::new(),
+            secrets: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            log_groups: BTreeMap::new(),
             notes: BTreeMap::new(),
         }
     }
@@ -244,7 +262,9 @@ impl Platform {
             }
             Input::Commands(commands) => self.command_all(commands, &mut turn),
         };
+        self.refresh_sources(&mut turn);
         self.settle(&mut turn);
+        self.publish_network(&mut turn);
         self.tell(&mut turn);
         Outcome { result, effects: turn.effects }
     }
@@ -349,7 +369,7 @@ impl Platform {
     /// The task with that id.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&Task> {
-        self.services.find(id)
+        self.services.task(id)
     }
 
     /// Load balancers by name.

@@ -2,7 +2,7 @@
 //! [`Platform`].
 
 use crate::data_plane::{Name, TargetGroup};
-use crate::network::Subnet;
+use crate::network::{SecurityGroupSpec, Subnet, VpcSpec};
 use crate::platform::{LoadBalancer, Platform, Registered};
 
 impl Platform {
@@ -26,6 +26,17 @@ impl Platform {
     #[must_use]
     pub fn subnet(&self, name: &str) -> Option<&Subnet> {
         self.subnets.get(name)
+    }
+
+    /// The VPC of that name.
+    #[must_use]
+    pub fn vpc(&self, name: &str) -> Option<&VpcSpec> {
+        self.vpcs.get(name)
+    }
+
+    /// Security groups by name.
+    pub fn security_groups(&self) -> impl Iterator<Item = &SecurityGroupSpec> {
+        self.security_groups.values()
     }
 
     /// Families of task definitions with their revisions, oldest first.

@@ -43,7 +43,7 @@ pub struct ServiceSpec {
     pub deployment: DeploymentConfiguration,
     /// Empty means all on `FARGATE`.
     pub capacity: Vec<CapacityProviderStrategyItem>,
-    /// Target groups its tasks register in, at most 5 (ECS-SVC-17).
+    /// Target groups its tasks register in, at most [`MAX_LOAD_BALANCERS`].
     pub load_balancers: Vec<ServiceLoadBalancer>,
     /// The one Cloud Map service (ECS-DISC-1).
     pub registry: Option<ServiceRegistry>,
@@ -51,6 +51,9 @@ pub struct ServiceSpec {
     pub subnets: Vec<String>,
     /// Names of the security groups of the task.
     pub security_groups: Vec<String>,
+    /// Tasks get a public address (ECS-NET-2): from a public subnet they reach the internet.
+    #[serde(default)]
+    pub public_ip: bool,
     /// Health failures are ignored this long after RUNNING (ECS-SVC-7).
     pub health_check_grace_period_ms: u64,
     /// ECS-SVC-5.
@@ -109,6 +112,9 @@ impl DeploymentConfiguration {
         u32::try_from(scaled / 100).unwrap_or(u32::MAX)
     }
 }
+
+/// In so many target groups a service registers at most (ECS-SVC-17).
+pub const MAX_LOAD_BALANCERS: usize = 5;
 
 /// Where a task's capacity comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

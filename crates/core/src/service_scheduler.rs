@@ -5,14 +5,13 @@ use std::sync::Arc;
 use crate::circuit_breaker::TaskOutcome;
 use crate::deployment::{Deployment, Revision, RolloutState};
 use crate::event::{self, REPEAT_AFTER_MS};
-use crate::id::{DeploymentId, ServiceId};
+use crate::id::{DeploymentId, ServiceId, TaskId};
 use crate::platform::{Platform, Rebalance, ServiceStatus, Wake};
 use crate::rolling::{
     PlanDeployment, PlanInput, PlanTask, ServicePlan, StopCause, TaskState, plan_service,
 };
 use crate::task::{STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task};
 use crate::task_state::state_of;
-use crate::tasks::TaskRef;
 use crate::time::Time;
 use crate::turn::Turn;
 use crate::zone_rebalance::is_balanced;
@@ -53,22 +52,22 @@ impl Platform {
             match state {
                 TaskState::Unhealthy if !task.failure_counted => {
                     let messages = self.why_unhealthy(task);
-                    verdicts.push((task.at(), TaskOutcome::Unhealthy, messages));
+                    verdicts.push((task.id, TaskOutcome::Unhealthy, messages));
                 }
                 TaskState::Healthy if !task.was_healthy => {
-                    verdicts.push((task.at(), TaskOutcome::Healthy, Vec::new()));
+                    verdicts.push((task.id, TaskOutcome::Healthy, Vec::new()));
                 }
                 _ => {}
             }
         }
-        for (at, outcome, messages) in verdicts {
-            if let Some(task) = self.services.task_mut(at) {
+        for (task_id, outcome, messages) in verdicts {
+            if let Some(task) = self.services.task_mut(task_id) {
                 match outcome {
                     TaskOutcome::Healthy => task.was_healthy = true,
                     _ => task.failure_counted = true,
                 }
             }
-            self.count_outcome(at, outcome, turn);
+            self.count_outcome(task_id, outcome, turn);
             for message in messages {
                 turn.say(id, message);
             }
@@ -197,7 +196,7 @@ impl Platform {
             self.say_once(id, message, turn);
         }
         for (task, cause) in &plan.stop {
-            self.stop_for_service(TaskRef { id: *task, service: id }, *cause, turn);
+            self.stop_for_service(*task, *cause, turn);
         }
         let mut started = 0;
         for (deployment, count) in &plan.start {
@@ -215,9 +214,9 @@ impl Platform {
         moved
     }
 
-    fn stop_for_service(&mut self, at: TaskRef, cause: StopCause, turn: &mut Turn) {
-        let Some(service) = self.services.get(&at.service) else { return };
-        let Some(task) = service.tasks.get(at.id) else { return };
+    fn stop_for_service(&mut self, id: TaskId, cause: StopCause, turn: &mut Turn) {
+        let Some(service) = self.services.get(&id.service()) else { return };
+        let Some(task) = service.tasks.get(id) else { return };
         let reason = match cause {
             StopCause::Scheduler => {
                 let deployment = service.primary().map_or(task.deployment, |d| d.id);
@@ -226,16 +225,16 @@ impl Platform {
             StopCause::Unhealthy => self.stopped_for_health(task),
         };
         if task.started_at.is_none() {
-            turn.news(at.service).stopped_pending += 1;
+            turn.news(id.service()).stopped_pending += 1;
         } else if service.rebalance == Rebalance::Stopping {
             let name = &task.revision.service;
-            turn.say(at.service, event::stopped_to_rebalance(name, &task.zone, at.id));
+            turn.say(id.service(), event::stopped_to_rebalance(name, &task.zone, id));
         } else {
-            turn.news(at.service).stopped_running.push(at.id);
+            turn.news(id.service()).stopped_running.push(id);
         }
         let code = StopCode::ServiceSchedulerInitiated;
         let stop = Stop { code, reason, mode: StopMode::Drain, kill_by: None };
-        self.stop_task(at, stop, turn);
+        self.stop_task(id, stop, turn);
     }
 
     /// Replaced deployments without tasks leave the list (ECS-DEP-7).

@@ -9,10 +9,9 @@ use crate::deployment::Revision;
 use crate::effect::TaskLaunch;
 use crate::id::{DeploymentId, Generation, ServiceId, TaskId};
 use crate::input::{ContainerHealth, Exit};
-use crate::service::CapacityProvider;
+use crate::service::{CapacityProvider, MAX_LOAD_BALANCERS};
 use crate::target_health::TargetState;
 use crate::task_definition::{DependencyCondition, TaskDefinition};
-use crate::tasks::TaskRef;
 use crate::time::{HOUR, Time};
 
 /// A stopped task stays visible that long (ECS-TASK-7).
@@ -158,55 +157,57 @@ impl Container {
     }
 }
 
-/// A task.
+/// A task. What every reconciliation of its service reads comes first and stays together, in two
+/// lines of the processor's cache; the order is the memory's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Task {
     /// Its id.
     pub id: TaskId,
-    /// The service that owns it.
-    pub service: ServiceId,
+    /// Decided stop.
+    pub stop: Option<Box<Stop>>,
+    /// When it became RUNNING.
+    pub started_at: Option<Time>,
     /// The deployment that counts it.
     pub deployment: DeploymentId,
-    /// The deployment that started it (`startedBy`).
-    pub started_by: DeploymentId,
     /// What it runs and where it registers.
     pub revision: Arc<Revision>,
     /// Availability zone.
     pub zone: Arc<str>,
-    /// Subnet name.
-    pub subnet: Arc<str>,
-    /// Its own address.
-    pub address: Ipv4Addr,
+    /// Scale-in protection ends then.
+    pub protected_until: Option<Time>,
+    /// In the definition's order.
+    pub containers: Vec<Container>,
+    /// The service that owns it.
+    pub service: ServiceId,
     /// Where its capacity comes from.
     pub capacity: CapacityProvider,
     /// Where it is in its life.
     pub phase: Phase,
-    /// In the definition's order.
-    pub containers: Vec<Container>,
-    /// Its images are at hand.
-    pub images_pulled: bool,
-    /// The publication its current phase waits for.
-    pub published: Generation,
-    /// How its targets are, at the same index as in the revision; `None` while not registered.
-    pub(crate) target_states: Box<[Option<TargetState>]>,
-    /// Draining ends then at the latest.
-    pub drain_until: Option<Time>,
-    /// Scale-in protection ends then.
-    pub protected_until: Option<Time>,
     /// Its failure was counted by the circuit breaker.
     pub failure_counted: bool,
     /// It was healthy at some time.
     pub was_healthy: bool,
-    /// Decided stop.
-    pub stop: Option<Box<Stop>>,
+    /// How its targets are, at the same index as in the revision; `None` while not registered.
+    pub(crate) target_states: [Option<TargetState>; MAX_LOAD_BALANCERS],
+    /// Its images are at hand.
+    pub images_pulled: bool,
+    /// The publication its current phase waits for.
+    pub published: Generation,
+    /// Subnet name.
+    pub subnet: Arc<str>,
+    /// Its own address.
+    pub address: Ipv4Addr,
+    /// The deployment that started it (`startedBy`).
+    pub started_by: DeploymentId,
+    /// Draining ends then at the latest.
+    pub drain_until: Option<Time>,
     /// When it was made.
     pub created_at: Time,
     /// When images began to be pulled.
     pub pull_started_at: Option<Time>,
     /// When images were at hand.
     pub pull_stopped_at: Option<Time>,
-    /// When it became RUNNING.
-    pub started_at: Option<Time>,
     /// When its stop was decided.
     pub stopping_at: Option<Time>,
     /// When its last container ended.
@@ -230,7 +231,6 @@ pub(crate) struct NewTask {
 impl Task {
     pub(crate) fn new(new: NewTask, now: Time) -> Self {
         let containers = new.revision.definition.containers.iter().map(|_| Container::new());
-        let target_states = vec![None; new.revision.load_balancers.len()].into_boxed_slice();
         Self {
             containers: containers.collect(),
             id: new.id,
@@ -245,7 +245,7 @@ impl Task {
             phase: Phase::Provisioning,
             images_pulled: false,
             published: Generation(0),
-            target_states,
+            target_states: [None; MAX_LOAD_BALANCERS],
             drain_until: None,
             protected_until: None,
             failure_counted: false,
@@ -259,11 +259,6 @@ impl Task {
             execution_stopped_at: None,
             stopped_at: None,
         }
-    }
-
-    /// Itself, as others name it.
-    pub(crate) fn at(&self) -> TaskRef {
-        TaskRef { id: self.id, service: self.service }
     }
 
     /// Notes how its target on that port in that group is.
@@ -330,6 +325,7 @@ impl Task {
             address: self.address,
             capacity_provider: self.capacity.as_str(),
             security_groups: self.revision.security_groups.clone(),
+            public_ip: self.revision.public_ip,
         })
     }
 

@@ -17,7 +17,6 @@ use crate::platform::{Platform, Wake};
 use crate::task::{
     ContainerStatus, Phase, Readiness, STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task,
 };
-use crate::tasks::TaskRef;
 use crate::throttle;
 use crate::time::SECOND;
 use crate::turn::Turn;
@@ -32,9 +31,7 @@ impl Platform {
             Observation::NetworkAttached { task } => self.network_attached(*task, turn),
             Observation::ImagesPulled { task } => self.images_pulled(*task, turn),
             Observation::TaskFailed { task, reason } => {
-                if let Some(at) = self.services.locate(*task) {
-                    self.stop_task(at, failed_to_start(reason), turn);
-                }
+                self.stop_task(*task, failed_to_start(reason), turn);
             }
             Observation::ContainerStarted { task, container } => {
                 self.container_started(*task, container, turn);
@@ -65,49 +62,53 @@ impl Platform {
     }
 
     fn network_attached(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.services.find_mut(id) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         if task.phase == Phase::Provisioning && task.is_wanted() {
             task.phase = Phase::Pending;
             task.pull_started_at = Some(turn.now);
-            turn.effects.push(Effect::PullImages(task.launch()));
+            let launch = task.launch();
+            match self.check_log_groups(&launch).and_then(|()| self.check_secrets(&launch)) {
+                Ok(()) => turn.effects.push(Effect::PullImages(launch)),
+                Err(reason) => self.stop_task(id, failed_to_start(&reason), turn),
+            }
         }
     }
 
     fn images_pulled(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.services.find_mut(id) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         if !task.images_pulled {
             task.images_pulled = true;
             task.pull_stopped_at = Some(turn.now);
-            turn.dirty_task(task.at());
+            turn.dirty_task(task.id);
         }
     }
 
     fn container_started(&mut self, id: TaskId, container: &str, turn: &mut Turn) {
-        let Some(task) = self.services.find_mut(id) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let state = &mut task.containers[index];
         if state.status == ContainerStatus::Starting {
             state.status = ContainerStatus::Running;
             state.started_at = Some(turn.now);
-            turn.dirty_task(task.at());
+            turn.dirty_task(task.id);
         }
     }
 
     fn container_failed(&mut self, id: TaskId, container: &str, reason: &str, turn: &mut Turn) {
-        let Some(task) = self.services.find_mut(id) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let state = &mut task.containers[index];
         if state.status == ContainerStatus::Starting {
             state.status = ContainerStatus::Stopped;
             state.reason = Some(reason.to_owned());
-            let at = task.at();
-            turn.dirty_task(at);
-            self.stop_task(at, failed_to_start(reason), turn);
+            let id = task.id;
+            turn.dirty_task(id);
+            self.stop_task(id, failed_to_start(reason), turn);
         }
     }
 
     fn container_exited(&mut self, id: TaskId, container: &str, exit: Exit, turn: &mut Turn) {
-        let Some(task) = self.services.find_mut(id) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let essential = task.definition().containers[index].essential;
         let state = &mut task.containers[index];
@@ -122,8 +123,8 @@ impl Platform {
             let reason = "OutOfMemoryError: Container killed due to memory usage";
             state.reason = Some(reason.to_owned());
         }
-        let at = task.at();
-        turn.dirty_task(at);
+        let id = task.id;
+        turn.dirty_task(id);
         if essential && task.is_wanted() {
             let stop = Stop {
                 code: StopCode::EssentialContainerExited,
@@ -131,7 +132,7 @@ impl Platform {
                 mode: StopMode::Signal,
                 kill_by: None,
             };
-            self.stop_task(at, stop, turn);
+            self.stop_task(id, stop, turn);
         }
     }
 
@@ -142,38 +143,38 @@ impl Platform {
         health: ContainerHealth,
         turn: &mut Turn,
     ) {
-        let Some(task) = self.services.find_mut(id) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         let Some(index) = task.index_of(container) else { return };
         let state = &mut task.containers[index];
         if state.status != ContainerStatus::Stopped && state.health != health {
             state.health = health;
-            let at = task.at();
-            turn.dirty_task(at);
-            turn.dirty_service(at.service);
-            self.copy_health_to_name(at, turn);
+            let id = task.id;
+            turn.dirty_task(id);
+            turn.dirty_service(id.service());
+            self.copy_health_to_name(id, turn);
         }
     }
 
     fn task_released(&mut self, id: TaskId, turn: &mut Turn) {
-        let Some(task) = self.services.find_mut(id) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         if task.phase != Phase::Deprovisioning {
             return;
         }
         task.phase = Phase::Stopped;
         task.stopped_at = Some(turn.now);
-        let at = task.at();
+        let id = task.id;
         if let Some(subnet) = self.subnets.get_mut(&*task.subnet) {
             subnet.release(task.address);
         }
-        self.services.set_stopped(at);
-        self.wake_at(turn.now.plus(STOPPED_VISIBLE_MS), Wake::Task(at));
-        turn.dirty_service(at.service);
+        self.services.set_stopped(id);
+        self.wake_at(turn.now.plus(STOPPED_VISIBLE_MS), Wake::Task(id));
+        turn.dirty_service(id.service());
     }
 
     /// Decides that a task stops, or that it stops more harshly than decided before.
-    pub(crate) fn stop_task(&mut self, at: TaskRef, stop: Stop, turn: &mut Turn) {
+    pub(crate) fn stop_task(&mut self, id: TaskId, stop: Stop, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.services.task_mut(at) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         if task.phase >= Phase::Deprovisioning {
             return;
         }
@@ -181,7 +182,7 @@ impl Platform {
             if stop.mode > decided.mode {
                 decided.mode = stop.mode;
                 decided.kill_by = stop.kill_by.or(decided.kill_by);
-                turn.dirty_task(at);
+                turn.dirty_task(id);
             }
             return;
         }
@@ -198,11 +199,11 @@ impl Platform {
         task.stopping_at = Some(now);
         let count_failure = by_itself && !std::mem::replace(&mut task.failure_counted, by_itself);
         task.phase = Phase::Stopping;
-        if registered && self.withdraw(at, turn) {
-            if let Some(task) = self.services.task_mut(at) {
+        if registered && self.withdraw(id, turn) {
+            if let Some(task) = self.services.task_mut(id) {
                 task.phase = Phase::Deactivating;
                 if let Some(until) = task.drain_until {
-                    self.wake_at(until, Wake::Task(at));
+                    self.wake_at(until, Wake::Task(id));
                 }
             }
             if mode == StopMode::Drain && has_targets {
@@ -215,18 +216,18 @@ impl Platform {
         if count_failure {
             let outcome =
                 if failed_start { TaskOutcome::FailedToStart } else { TaskOutcome::Exited };
-            self.count_outcome(at, outcome, turn);
+            self.count_outcome(id, outcome, turn);
         }
-        turn.dirty_task(at);
+        turn.dirty_task(id);
         turn.dirty_service(service);
     }
 
     /// Tells the task's deployment how the task fared; the throttle learns of failed starts.
-    pub(crate) fn count_outcome(&mut self, at: TaskRef, outcome: TaskOutcome, turn: &mut Turn) {
-        let Some(deployment_id) = self.services.task(at).map(|task| task.deployment) else {
+    pub(crate) fn count_outcome(&mut self, id: TaskId, outcome: TaskOutcome, turn: &mut Turn) {
+        let Some(deployment_id) = self.services.task(id).map(|task| task.deployment) else {
             return;
         };
-        let service_id = at.service;
+        let service_id = id.service();
         let Some(service) = self.services.get_mut(&service_id) else { return };
         let desired = service.spec.desired_count;
         let watched = service.spec.deployment.circuit_breaker;
@@ -262,22 +263,22 @@ impl Platform {
     }
 
     /// Moves a task as far as it can go now.
-    pub(crate) fn advance_task(&mut self, at: TaskRef, turn: &mut Turn) {
-        let Some(task) = self.services.task(at) else { return };
+    pub(crate) fn advance_task(&mut self, id: TaskId, turn: &mut Turn) {
+        let Some(task) = self.services.task(id) else { return };
         match task.phase {
             Phase::Provisioning | Phase::Running => {}
-            Phase::Pending => self.start_containers(at, turn),
-            Phase::Activating => self.activate(at, turn),
-            Phase::Deactivating => self.deactivate(at, turn),
-            Phase::Stopping => self.stop_containers(at, turn),
+            Phase::Pending => self.start_containers(id, turn),
+            Phase::Activating => self.activate(id, turn),
+            Phase::Deactivating => self.deactivate(id, turn),
+            Phase::Stopping => self.stop_containers(id, turn),
             Phase::Deprovisioning => {}
-            Phase::Stopped => self.forget_task(at, turn),
+            Phase::Stopped => self.forget_task(id, turn),
         }
     }
 
-    fn start_containers(&mut self, at: TaskRef, turn: &mut Turn) {
+    fn start_containers(&mut self, id: TaskId, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.services.task_mut(at) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         if !task.images_pulled {
             return;
         }
@@ -297,27 +298,27 @@ impl Platform {
                     let name = &task.definition().containers[index].name;
                     let reason = format!("CannotStartContainerError: container {name}: {why}");
                     task.containers[index].reason = Some(reason.clone());
-                    self.stop_task(at, failed_to_start(&reason), turn);
+                    self.stop_task(id, failed_to_start(&reason), turn);
                     return;
                 }
             }
         }
         if let Some(until) = waits_until {
-            self.wake_at(until, Wake::Task(at));
+            self.wake_at(until, Wake::Task(id));
         }
-        let Some(task) = self.services.task_mut(at) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         let started =
             |status| matches!(status, ContainerStatus::Running | ContainerStatus::Stopped);
         if task.containers.iter().all(|c| started(c.status)) {
             task.phase = Phase::Activating;
-            self.register(at, turn);
-            self.activate(at, turn);
+            self.register(id, turn);
+            self.activate(id, turn);
         }
     }
 
-    fn activate(&mut self, at: TaskRef, turn: &mut Turn) {
+    fn activate(&mut self, id: TaskId, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.services.task_mut(at) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         if task.published > self.applied {
             return;
         }
@@ -333,35 +334,35 @@ impl Platform {
                 self.wake_at(now.plus(grace_ms), Wake::Service(service));
             }
         }
-        self.count_outcome(at, TaskOutcome::Running, turn);
+        self.count_outcome(id, TaskOutcome::Running, turn);
         turn.dirty_service(service);
     }
 
-    fn deactivate(&mut self, at: TaskRef, turn: &mut Turn) {
-        let Some(task) = self.services.task(at) else { return };
+    fn deactivate(&mut self, id: TaskId, turn: &mut Turn) {
+        let Some(task) = self.services.task(id) else { return };
         // Whatever the hurry: no stop signal before the edge has stopped choosing the task.
         if task.published > self.applied {
             return;
         }
         let mode = task.stop.as_ref().map_or(StopMode::Drain, |s| s.mode);
         let delay_over = task.drain_until.is_none_or(|until| until <= turn.now);
-        if mode == StopMode::Drain && !delay_over && !self.is_drained(at) {
+        if mode == StopMode::Drain && !delay_over && !self.is_drained(id) {
             return;
         }
         if mode == StopMode::Drain {
             // Ends what is still in flight after the whole delay (ALB-TG-10). In the other modes
             // the targets stay, draining, as long as the containers may answer.
-            self.forget_targets(at, turn);
+            self.forget_targets(id, turn);
         }
-        if let Some(task) = self.services.task_mut(at) {
+        if let Some(task) = self.services.task_mut(id) {
             task.phase = Phase::Stopping;
         }
-        self.stop_containers(at, turn);
+        self.stop_containers(id, turn);
     }
 
-    fn stop_containers(&mut self, at: TaskRef, turn: &mut Turn) {
+    fn stop_containers(&mut self, id: TaskId, turn: &mut Turn) {
         let now = turn.now;
-        let Some(task) = self.services.task_mut(at) else { return };
+        let Some(task) = self.services.task_mut(id) else { return };
         let (kill_now, kill_by) = match &task.stop {
             Some(stop) => (stop.mode == StopMode::Kill, stop.kill_by),
             None => (false, None),
@@ -383,20 +384,16 @@ impl Platform {
             if container.kill_at.is_none() && !kill_now && may_stop {
                 let by_timeout = now.plus(definition.stop_timeout_ms);
                 container.kill_at = Some(kill_by.map_or(by_timeout, |by| by.min(by_timeout)));
-                turn.effects.push(Effect::StopContainer {
-                    task: at.id,
-                    container: definition.name.clone(),
-                });
+                turn.effects
+                    .push(Effect::StopContainer { task: id, container: definition.name.clone() });
             }
             let due = kill_now
                 || container.kill_at.is_some_and(|at| at <= now)
                 || kill_by.is_some_and(|by| by <= now);
             if due && !container.killed {
                 container.killed = true;
-                turn.effects.push(Effect::KillContainer {
-                    task: at.id,
-                    container: definition.name.clone(),
-                });
+                turn.effects
+                    .push(Effect::KillContainer { task: id, container: definition.name.clone() });
             }
             if !container.killed {
                 wakes.extend(container.kill_at.or(kill_by));
@@ -406,18 +403,18 @@ impl Platform {
         if over {
             task.phase = Phase::Deprovisioning;
             task.execution_stopped_at = Some(now);
-            turn.effects.push(Effect::ReleaseTask { task: at.id });
-            self.forget_targets(at, turn);
+            turn.effects.push(Effect::ReleaseTask { task: id });
+            self.forget_targets(id, turn);
         }
         for due in wakes {
-            self.wake_at(due, Wake::Task(at));
+            self.wake_at(due, Wake::Task(id));
         }
     }
 
-    fn forget_task(&mut self, at: TaskRef, turn: &mut Turn) {
-        let Some(task) = self.services.task(at) else { return };
+    fn forget_task(&mut self, id: TaskId, turn: &mut Turn) {
+        let Some(task) = self.services.task(id) else { return };
         if task.stopped_at.is_some_and(|at| turn.now.since(at) >= STOPPED_VISIBLE_MS) {
-            self.services.forget_task(at);
+            self.services.forget_task(id);
         }
     }
 
@@ -425,7 +422,9 @@ impl Platform {
     /// effects in between may not have been carried out. Asking twice is harmless.
     #[must_use]
     pub fn outstanding(&self) -> Vec<Effect> {
-        self.services.tasks().flat_map(outstanding_of_task).collect()
+        let network = Effect::PublishNetwork(Arc::new(self.network()));
+        let tasks = self.services.tasks().flat_map(outstanding_of_task);
+        std::iter::once(network).chain(tasks).collect()
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn state_of(task: &Task, grace_ms: u64, now: Time) -> TaskState {
             ContainerHealth::Unknown => state = TaskState::Undecided,
         }
     }
-    for target in &task.target_states {
+    for target in task.target_states.iter().take(task.revision.load_balancers.len()) {
         checked = true;
         match target {
             // A group no listener uses is never probed and decides nothing (ALB-HC-9).

@@ -1,34 +1,26 @@
 //! Where tasks live: each inside its service, beside the others of that service.
 //!
 //! Almost all work on a task also looks at the rest of its service, so a step that touches one
-//! task should find the others nearby. One index says which service holds a task; it is asked once
-//! per report from the world, and from then on a task is named by `TaskRef`, which finds it
-//! within its service.
+//! task should find the others nearby: with thousands of services it is not computing that costs,
+//! but waiting for memory. A task's id says which service holds it, so no index over all tasks has
+//! to be asked.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{ServiceId, TaskId};
 use crate::platform::Service;
 use crate::task::Task;
 
-/// A task and the service that holds it. Sorts by task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct TaskRef {
-    pub(crate) id: TaskId,
-    pub(crate) service: ServiceId,
-}
-
 /// Some tasks of one service, sorted by id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskSet {
     ids: Vec<TaskId>,
-    /// At the same index as the id. Boxed, so that a task moves between sets without being copied
-    /// and spare room costs a pointer and not a task.
-    #[allow(clippy::vec_box)]
-    tasks: Vec<Box<Task>>,
+    /// At the same index as the id. In one piece, because reconciling reads a little of each.
+    tasks: Vec<Task>,
 }
+
+/// Room is made for so many tasks at least; a task is too large to double the room.
+const SPARE: usize = 4;
 
 impl TaskSet {
     /// Ids, ascending.
@@ -38,11 +30,11 @@ impl TaskSet {
 
     /// The tasks, by ascending id.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Task> {
-        self.tasks.iter().map(|task| &**task)
+        self.tasks.iter()
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.tasks.iter_mut().map(|task| &mut **task)
+        self.tasks.iter_mut()
     }
 
     /// How many.
@@ -67,24 +59,35 @@ impl TaskSet {
     #[must_use]
     pub fn get(&self, id: TaskId) -> Option<&Task> {
         let index = self.ids.binary_search(&id).ok()?;
-        self.tasks.get(index).map(|task| &**task)
+        self.tasks.get(index)
     }
 
     fn get_mut(&mut self, id: TaskId) -> Option<&mut Task> {
         let index = self.ids.binary_search(&id).ok()?;
-        self.tasks.get_mut(index).map(|task| &mut **task)
+        self.tasks.get_mut(index)
     }
 
-    fn insert(&mut self, task: Box<Task>) {
+    fn insert(&mut self, task: Task) {
+        if self.tasks.len() == self.tasks.capacity() {
+            let more = SPARE.max(self.tasks.len() / 4);
+            self.ids.reserve_exact(more);
+            self.tasks.reserve_exact(more);
+        }
         let index = self.ids.partition_point(|id| *id < task.id);
         self.ids.insert(index, task.id);
         self.tasks.insert(index, task);
     }
 
-    fn remove(&mut self, id: TaskId) -> Option<Box<Task>> {
+    fn remove(&mut self, id: TaskId) -> Option<Task> {
         let index = self.ids.binary_search(&id).ok()?;
         self.ids.remove(index);
-        Some(self.tasks.remove(index))
+        let task = self.tasks.remove(index);
+        let spare = SPARE.max(self.tasks.len() / 4);
+        if self.tasks.capacity() > self.tasks.len() + 2 * spare {
+            self.ids.shrink_to(self.ids.len() + spare);
+            self.tasks.shrink_to(self.tasks.len() + spare);
+        }
+        Some(task)
     }
 }
 
@@ -97,91 +100,103 @@ impl<'a> IntoIterator for &'a TaskSet {
 }
 
 /// All services with their tasks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Services {
-    /// Boxed, so that the way to one of thousands stays in the cache.
-    by_id: BTreeMap<ServiceId, Box<Service>>,
-    /// Which service holds a task.
-    owners: BTreeMap<TaskId, ServiceId>,
+    /// At the index of the id, which is never reused. Boxed, so that the way to one of thousands
+    /// stays in the cache and a forgotten one leaves little behind.
+    by_id: Vec<Option<Box<Service>>>,
 }
 
 impl Services {
     pub(crate) fn get(&self, id: &ServiceId) -> Option<&Service> {
-        self.by_id.get(id).map(|service| &**service)
+        self.by_id.get(id.0 as usize)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, id: &ServiceId) -> Option<&mut Service> {
-        self.by_id.get_mut(id).map(|service| &mut **service)
+        self.by_id.get_mut(id.0 as usize)?.as_deref_mut()
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &Service> {
-        self.by_id.values().map(|service| &**service)
+        self.by_id.iter().filter_map(Option::as_deref)
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Service> {
-        self.by_id.values_mut().map(|service| &mut **service)
+        self.by_id.iter_mut().filter_map(Option::as_deref_mut)
     }
 
     pub(crate) fn insert(&mut self, service: Service) {
-        self.by_id.insert(service.id, Box::new(service));
+        let index = service.id.0 as usize;
+        if self.by_id.len() <= index {
+            self.by_id.resize_with(index + 1, || None);
+        }
+        self.by_id[index] = Some(Box::new(service));
     }
 
     /// Forgets a service that has no tasks any more.
     pub(crate) fn remove(&mut self, id: &ServiceId) {
-        self.by_id.remove(id);
+        if let Some(place) = self.by_id.get_mut(id.0 as usize) {
+            *place = None;
+        }
     }
 
-    /// Where the task is.
-    pub(crate) fn locate(&self, id: TaskId) -> Option<TaskRef> {
-        self.owners.get(&id).map(|service| TaskRef { id, service: *service })
+    pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {
+        let service = self.get(&id.service())?;
+        service.tasks.get(id).or_else(|| service.stopped_tasks.get(id))
     }
 
-    pub(crate) fn find(&self, id: TaskId) -> Option<&Task> {
-        self.task(self.locate(id)?)
-    }
-
-    pub(crate) fn find_mut(&mut self, id: TaskId) -> Option<&mut Task> {
-        self.task_mut(self.locate(id)?)
-    }
-
-    pub(crate) fn task(&self, at: TaskRef) -> Option<&Task> {
-        let service = self.by_id.get(&at.service)?;
-        service.tasks.get(at.id).or_else(|| service.stopped_tasks.get(at.id))
-    }
-
-    pub(crate) fn task_mut(&mut self, at: TaskRef) -> Option<&mut Task> {
-        let Service { tasks, stopped_tasks, .. } = self.get_mut(&at.service)?;
-        tasks.get_mut(at.id).or_else(|| stopped_tasks.get_mut(at.id))
+    pub(crate) fn task_mut(&mut self, id: TaskId) -> Option<&mut Task> {
+        let Service { tasks, stopped_tasks, .. } = self.get_mut(&id.service())?;
+        tasks.get_mut(id).or_else(|| stopped_tasks.get_mut(id))
     }
 
     /// Tasks of all services, by ascending id.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
-        let places = self.owners.iter().map(|(id, service)| TaskRef { id: *id, service: *service });
-        places.filter_map(|at| self.task(at))
+        let of_service = |s: &'_ Service| s.tasks.len() + s.stopped_tasks.len();
+        let mut tasks = Vec::with_capacity(self.values().map(of_service).sum());
+        for service in self.values() {
+            tasks.extend(service.tasks.values().chain(service.stopped_tasks.values()));
+        }
+        tasks.sort_unstable_by_key(|task| task.id);
+        tasks.into_iter()
     }
 
     /// Gives its service a new task.
     pub(crate) fn add_task(&mut self, task: Task) {
-        if let Some(service) = self.by_id.get_mut(&task.service) {
-            self.owners.insert(task.id, task.service);
-            service.tasks.insert(Box::new(task));
+        if let Some(service) = self.get_mut(&task.service) {
+            service.tasks.insert(task);
         }
     }
 
     /// The task is STOPPED and only visible from now on.
-    pub(crate) fn set_stopped(&mut self, at: TaskRef) {
-        if let Some(service) = self.by_id.get_mut(&at.service)
-            && let Some(task) = service.tasks.remove(at.id)
+    pub(crate) fn set_stopped(&mut self, id: TaskId) {
+        if let Some(service) = self.get_mut(&id.service())
+            && let Some(task) = service.tasks.remove(id)
         {
             service.stopped_tasks.insert(task);
         }
     }
 
     /// Forgets a STOPPED task.
-    pub(crate) fn forget_task(&mut self, at: TaskRef) {
-        self.owners.remove(&at.id);
-        if let Some(service) = self.by_id.get_mut(&at.service) {
-            service.stopped_tasks.remove(at.id);
+    pub(crate) fn forget_task(&mut self, id: TaskId) {
+        if let Some(service) = self.get_mut(&id.service()) {
+            service.stopped_tasks.remove(id);
         }
+    }
+}
+
+/// As the list of services, by ascending id.
+impl Serialize for Services {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.values())
+    }
+}
+
+impl<'de> Deserialize<'de> for Services {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut services = Self::default();
+        for service in Vec::<Service>::deserialize(deserializer)? {
+            services.insert(service);
+        }
+        Ok(services)
     }
 }

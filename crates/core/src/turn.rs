@@ -6,7 +6,6 @@ use crate::effect::Effect;
 use crate::event::{self, MAX_EVENTS, REPEAT_AFTER_MS, ServiceEvent};
 use crate::id::{DeploymentId, ServiceId, TaskId};
 use crate::platform::Platform;
-use crate::tasks::TaskRef;
 use crate::time::Time;
 
 /// The scratch space of one step.
@@ -15,11 +14,14 @@ pub(crate) struct Turn {
     pub(crate) now: Time,
     pub(crate) effects: Vec<Effect>,
     pub(crate) dirty_services: BTreeSet<ServiceId>,
-    pub(crate) dirty_tasks: BTreeSet<TaskRef>,
+    pub(crate) dirty_tasks: BTreeSet<TaskId>,
     pub(crate) dirty_groups: BTreeSet<String>,
     pub(crate) dirty_names: BTreeSet<String>,
+    pub(crate) dirty_network: bool,
+    /// Load balancers may forward to other target groups, or from other addresses.
+    pub(crate) stale_sources: bool,
     /// Tasks whose registration changed and is not published yet.
-    pub(crate) unpublished_tasks: Vec<TaskRef>,
+    pub(crate) unpublished_tasks: Vec<TaskId>,
     /// What happened to tasks of a service, told once per step as ECS does.
     news: BTreeMap<ServiceId, News>,
 }
@@ -48,6 +50,8 @@ impl Turn {
             dirty_tasks: BTreeSet::new(),
             dirty_groups: BTreeSet::new(),
             dirty_names: BTreeSet::new(),
+            dirty_network: false,
+            stale_sources: false,
             unpublished_tasks: Vec::new(),
             news: BTreeMap::new(),
         }
@@ -57,7 +61,7 @@ impl Turn {
         self.dirty_services.insert(service);
     }
 
-    pub(crate) fn dirty_task(&mut self, task: TaskRef) {
+    pub(crate) fn dirty_task(&mut self, task: TaskId) {
         self.dirty_tasks.insert(task);
     }
 

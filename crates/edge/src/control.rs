@@ -41,6 +41,8 @@ pub enum Change {
         spec: TargetGroupSpec,
         /// Targets.
         targets: Vec<Target>,
+        /// Addresses to connect from, one of them each time; none leaves it to the system.
+        sources: Vec<Ipv4Addr>,
     },
     /// The group is gone.
     RemoveTargetGroup {

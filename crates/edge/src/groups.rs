@@ -2,6 +2,7 @@
 //! thread's side of what workers see as [`Group`] and [`Target`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use neargate_core::id::Generation;
@@ -10,6 +11,7 @@ use neargate_core::target_health::{HealthMachine, ProbeOutcome, TargetState, eli
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::connect::Sources;
 use crate::control::{self, FromEdge, TargetGroupMetrics};
 use crate::target::{Group, Target};
 
@@ -50,6 +52,7 @@ impl TargetEntry {
 #[derive(Debug)]
 struct GroupEntry {
     group: Arc<Group>,
+    sources: Sources,
     /// `None` while only a listener has named it.
     check: Option<TargetHealthCheck>,
     targets: BTreeMap<TargetAddress, TargetEntry>,
@@ -61,6 +64,7 @@ impl GroupEntry {
     fn new(name: &str) -> Self {
         Self {
             group: Arc::new(Group::new(name.to_owned())),
+            sources: Sources::default(),
             check: None,
             targets: BTreeMap::new(),
             used_by: 0,
@@ -75,6 +79,15 @@ impl GroupEntry {
     }
 }
 
+/// A target to begin probing.
+#[derive(Debug)]
+pub(crate) struct NewProbe {
+    pub(crate) group: String,
+    pub(crate) target: TargetAddress,
+    pub(crate) check: TargetHealthCheck,
+    pub(crate) sources: Sources,
+}
+
 /// What a change leaves to be done by the workers, and to be said to the engine.
 #[derive(Debug, Default)]
 pub(crate) struct Consequences {
@@ -85,7 +98,7 @@ pub(crate) struct Consequences {
     /// Health changes.
     pub(crate) news: Vec<FromEdge>,
     /// Targets to begin probing.
-    pub(crate) probes: Vec<(String, TargetAddress, TargetHealthCheck)>,
+    pub(crate) probes: Vec<NewProbe>,
 }
 
 /// All groups by name.
@@ -130,6 +143,7 @@ impl Groups {
         &mut self,
         spec: &TargetGroupSpec,
         targets: &[control::Target],
+        sources: &[Ipv4Addr],
         generation: Generation,
     ) -> Consequences {
         let idle = self.idle.clone();
@@ -155,10 +169,11 @@ impl Groups {
         });
         let new_check = entry.check.as_ref() != Some(&spec.health_check);
         entry.check = Some(spec.health_check.clone());
+        entry.sources.set(sources.to_vec());
         for (address, draining) in wanted {
             let is_new = !entry.targets.contains_key(&address);
             let known = entry.targets.entry(address).or_insert_with(|| TargetEntry {
-                target: Arc::new(Target::new(address, idle.clone())),
+                target: Arc::new(Target::new(address, idle.clone(), entry.sources.clone())),
                 machine: HealthMachine::registered(in_use),
                 probe: None,
                 draining_since: None,
@@ -181,7 +196,12 @@ impl Groups {
             }
             if known.machine.wants_probes() && (known.probe.is_none() || new_check) {
                 known.probe = None;
-                out.probes.push((spec.name.clone(), address, spec.health_check.clone()));
+                out.probes.push(NewProbe {
+                    group: spec.name.clone(),
+                    target: address,
+                    check: spec.health_check.clone(),
+                    sources: entry.sources.clone(),
+                });
             }
         }
         entry.publish();
@@ -245,7 +265,12 @@ impl Groups {
             if !in_use {
                 target.probe = None;
             } else if target.machine.wants_probes() && target.probe.is_none() {
-                out.probes.push((name.to_owned(), *address, check.clone()));
+                out.probes.push(NewProbe {
+                    group: name.to_owned(),
+                    target: *address,
+                    check: check.clone(),
+                    sources: entry.sources.clone(),
+                });
             }
         }
         entry.publish();
@@ -355,9 +380,9 @@ mod tests {
     fn alb_tg_10_idle_is_said_once_and_only_when_no_worker_can_choose_the_target_any_more() {
         let mut groups = Groups::new(Arc::default());
         groups.begin_use(std::iter::once("g"));
-        groups.put(&spec(), &[target(1, false)], Generation(1));
+        groups.put(&spec(), &[target(1, false)], &[], Generation(1));
         let flight = groups.find("g").choose().unwrap();
-        groups.put(&spec(), &[target(1, true)], Generation(5));
+        groups.put(&spec(), &[target(1, true)], &[], Generation(5));
         drop(flight);
         assert_eq!(groups.newly_idle(Generation(4)), []);
         assert_eq!(groups.newly_idle(Generation(5)).len(), 1);
@@ -367,17 +392,17 @@ mod tests {
     #[test]
     fn an_address_that_drains_and_serves_at_once_serves() {
         let mut groups = Groups::new(Arc::default());
-        groups.put(&spec(), &[target(1, true), target(1, false)], Generation(1));
+        groups.put(&spec(), &[target(1, true), target(1, false)], &[], Generation(1));
         assert!(groups.find("g").choose().is_some());
     }
 
     #[test]
     fn targets_keep_their_counters_through_every_change() {
         let mut groups = Groups::new(Arc::default());
-        groups.put(&spec(), &[target(1, false)], Generation(1));
+        groups.put(&spec(), &[target(1, false)], &[], Generation(1));
         drop(groups.find("g").choose());
         groups.begin_use(std::iter::once("g"));
-        groups.put(&spec(), &[target(1, false), target(2, false)], Generation(2));
+        groups.put(&spec(), &[target(1, false), target(2, false)], &[], Generation(2));
         groups.end_use(std::iter::once("g"));
         let metrics = groups.metrics();
         assert_eq!(metrics[0].requests, 1);

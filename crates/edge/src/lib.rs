@@ -18,6 +18,7 @@ mod chunked;
 mod client;
 mod client_io;
 mod clock;
+mod connect;
 pub mod control;
 mod engine_link;
 mod exchange;
@@ -40,6 +41,7 @@ mod trace_id;
 mod tunnel;
 mod upload;
 mod upstream;
+mod way_out;
 mod worker;
 
 pub use run::{EdgeError, Options, run, run_until};

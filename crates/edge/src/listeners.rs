@@ -1,11 +1,13 @@
 //! Listening sockets: one per listener, bound by the control thread, accepted from by all workers.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use neargate_core::load_balancer::ListenerSpec;
+use neargate_names::Upstream;
+use neargate_vpc::netns::HostNamespace;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::groups::OwnedTask;
@@ -37,10 +39,37 @@ impl ListenerEntry {
     }
 }
 
-/// Binds and listens; 0 lets the kernel choose a port. The error is one line for people.
-pub(crate) fn bind(ip: Ipv4Addr, port: u16) -> Result<(TcpListener, u16), String> {
-    let address = SocketAddrV4::new(ip, port);
-    open(address).map_err(|error| explain(address, &error))
+/// Where clients on this machine find the listeners.
+#[derive(Debug)]
+pub(crate) struct Doorstep {
+    /// Address they bind.
+    pub(crate) ip: Ipv4Addr,
+    /// The machine's own network, when the edge itself is in the platform's.
+    pub(crate) host: Option<Arc<HostNamespace>>,
+}
+
+impl Doorstep {
+    /// The resolvers of the machine, for an edge that answers names in the platform's network.
+    pub(crate) fn upstream(&self) -> Option<Upstream> {
+        let host = Arc::clone(self.host.as_ref()?);
+        let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let servers = neargate_names::nameservers(&text);
+        let open = move || host.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?;
+        let servers = servers.into_iter().filter(SocketAddr::is_ipv4).collect();
+        Some(Upstream { servers, open: Arc::new(open) })
+    }
+
+    /// Binds and listens; 0 lets the kernel choose a port. The error is one line for people.
+    pub(crate) fn bind(&self, port: u16) -> Result<(TcpListener, u16), String> {
+        let address = SocketAddrV4::new(self.ip, port);
+        let bind = || open(address).map_err(|error| explain(address, &error));
+        match &self.host {
+            None => bind(),
+            Some(host) => host.run(bind).map_err(|error| {
+                format!("cannot listen on {address}: entering the machine's network: {error}")
+            })?,
+        }
+    }
 }
 
 fn open(address: SocketAddrV4) -> io::Result<(TcpListener, u16)> {
@@ -79,8 +108,9 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_reported_with_its_holder() {
-        let (_held, port) = bind(Ipv4Addr::LOCALHOST, 0).unwrap();
-        let problem = bind(Ipv4Addr::LOCALHOST, port).unwrap_err();
+        let doorstep = Doorstep { ip: Ipv4Addr::LOCALHOST, host: None };
+        let (_held, port) = doorstep.bind(0).unwrap();
+        let problem = doorstep.bind(port).unwrap_err();
         let expected = format!(
             "cannot listen on 127.0.0.1:{port}: the port is taken by process {} (",
             std::process::id()
@@ -90,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_foreign_address_is_reported() {
-        let problem = bind(Ipv4Addr::new(192, 0, 2, 1), 0).unwrap_err();
+        let doorstep = Doorstep { ip: Ipv4Addr::new(192, 0, 2, 1), host: None };
+        let problem = doorstep.bind(0).unwrap_err();
         assert!(problem.contains("does not have that address"), "{problem}");
     }
 }

@@ -4,20 +4,19 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use neargate_core::id::Generation;
-use neargate_core::load_balancer::{ListenerSpec, TargetAddress, TargetHealthCheck};
+use neargate_core::load_balancer::ListenerSpec;
 use neargate_names as names;
 use tokio::sync::{Notify, mpsc};
 
 use crate::control::{Change, FromEdge, Instance, Metrics, ToEdge};
-use crate::groups::{Consequences, Groups, OwnedTask};
-use crate::listeners::{self, ListenerEntry};
+use crate::groups::{Consequences, Groups, NewProbe, OwnedTask};
+use crate::listeners::{Doorstep, ListenerEntry};
 use crate::prober;
 use crate::table::{Table, groups_used};
 use crate::target::Target;
@@ -54,7 +53,7 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 pub(crate) struct Plane {
     me: Weak<RefCell<Plane>>,
-    bind: Ipv4Addr,
+    doorstep: Doorstep,
     pace: u32,
     groups: Groups,
     listeners: BTreeMap<ListenerKey, ListenerEntry>,
@@ -93,7 +92,7 @@ pub(crate) struct Bells {
 
 impl Plane {
     pub(crate) fn new(
-        bind: Ipv4Addr,
+        doorstep: Doorstep,
         pace: u32,
         names: names::Table,
     ) -> (Rc<RefCell<Self>>, Bells) {
@@ -105,7 +104,7 @@ impl Plane {
         let plane = Rc::new_cyclic(|me| {
             RefCell::new(Self {
                 me: me.clone(),
-                bind,
+                doorstep,
                 pace,
                 groups: Groups::new(bells.idle.clone()),
                 listeners: BTreeMap::new(),
@@ -232,8 +231,8 @@ impl Plane {
 
     fn change(&mut self, change: Change) {
         match change {
-            Change::TargetGroup { spec, targets } => {
-                let consequences = self.groups.put(&spec, &targets, self.wished);
+            Change::TargetGroup { spec, targets, sources } => {
+                let consequences = self.groups.put(&spec, &targets, &sources, self.wished);
                 self.follow(consequences);
             }
             Change::RemoveTargetGroup { name } => {
@@ -255,12 +254,12 @@ impl Plane {
         self.purge.extend(purge);
         self.cut.extend(cut);
         self.tell_all(news);
-        for (group, address, check) in probes {
-            self.start_probe(group, address, check);
+        for probe in probes {
+            self.start_probe(probe);
         }
     }
 
-    fn start_probe(&mut self, group: String, address: TargetAddress, check: TargetHealthCheck) {
+    fn start_probe(&mut self, NewProbe { group, target: address, check, sources }: NewProbe) {
         let me = self.me.clone();
         let name = group.clone();
         let report = move |outcome, counts| {
@@ -270,7 +269,7 @@ impl Plane {
             plane.tell_all(news.into_iter().collect());
             Some(state)
         };
-        let probing = prober::run(address, check, self.pace, report);
+        let probing = prober::run(address, sources, check, self.pace, report);
         let task = OwnedTask(tokio::task::spawn_local(probing).abort_handle());
         let news = self.groups.set_probe(&group, address, task);
         self.tell_all(news.into_iter().collect());
@@ -343,7 +342,7 @@ impl Plane {
             }
             return;
         }
-        match listeners::bind(self.bind, entry.spec.host_port) {
+        match self.doorstep.bind(entry.spec.host_port) {
             Ok((socket, port)) => {
                 let id = ListenerId(self.next_listener);
                 self.next_listener += 1;

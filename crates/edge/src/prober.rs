@@ -1,14 +1,14 @@
 //! Health probes of one target: a request in time, an outcome each, one after the other. What the
 //! outcomes mean is decided by `neargate_core::target_health`.
 
-use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use neargate_core::load_balancer::{TargetAddress, TargetHealthCheck};
 use neargate_core::target_health::{Matcher, ProbeOutcome, TargetState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use crate::connect::Sources;
 
 /// However fast the pace, a target gets this long between two probes.
 const MIN_INTERVAL: Duration = Duration::from_millis(20);
@@ -58,15 +58,16 @@ impl Schedule {
 /// What a probe sends and accepts.
 #[derive(Debug)]
 struct Probe {
-    address: SocketAddrV4,
+    address: TargetAddress,
+    sources: Sources,
     request: Vec<u8>,
     matcher: Matcher,
     timeout: Duration,
 }
 
 impl Probe {
-    fn new(target: TargetAddress, check: &TargetHealthCheck) -> Self {
-        let address = SocketAddrV4::new(target.ip, check.port.unwrap_or(target.port));
+    fn new(target: TargetAddress, sources: Sources, check: &TargetHealthCheck) -> Self {
+        let address = TargetAddress { ip: target.ip, port: check.port.unwrap_or(target.port) };
         let matcher = Matcher::parse(&check.matcher).or_else(|error| {
             tracing::warn!(%error, %target, "probing for 200 instead");
             Matcher::parse("200")
@@ -82,6 +83,7 @@ impl Probe {
         );
         Self {
             address,
+            sources,
             request: request.into_bytes(),
             matcher: matcher.unwrap_or_else(|_| unreachable!("200 is a valid matcher")),
             timeout: Duration::from_millis(check.timeout_ms.max(1)),
@@ -99,7 +101,7 @@ impl Probe {
 
     /// The status of the answer.
     async fn ask(&self) -> Option<u16> {
-        let mut stream = TcpStream::connect(SocketAddr::V4(self.address)).await.ok()?;
+        let mut stream = self.sources.connect(self.address).await.ok()?;
         stream.write_all(&self.request).await.ok()?;
         let mut answer = Vec::with_capacity(1024);
         loop {
@@ -127,11 +129,12 @@ impl Probe {
 /// whether its failure counts, and gives the state that follows.
 pub(crate) async fn run(
     target: TargetAddress,
+    sources: Sources,
     check: TargetHealthCheck,
     pace: u32,
     mut report: impl FnMut(ProbeOutcome, bool) -> Option<TargetState>,
 ) {
-    let probe = Probe::new(target, &check);
+    let probe = Probe::new(target, sources, &check);
     let mut schedule = Schedule::new(Instant::now(), check.interval_ms, pace);
     loop {
         let counts = schedule.start(Instant::now());
@@ -187,7 +190,8 @@ mod tests {
     fn alb_hc_3_the_request() {
         let target = TargetAddress { ip: [127, 0, 0, 9].into(), port: 8080 };
         let check = TargetHealthCheck { path: "/health\r\nX: y".into(), ..Default::default() };
-        let request = String::from_utf8(Probe::new(target, &check).request).unwrap();
+        let request =
+            String::from_utf8(Probe::new(target, Sources::default(), &check).request).unwrap();
         assert!(request.starts_with("GET /healthX:y HTTP/1.1\r\nHost: 127.0.0.9:8080\r\n"));
         assert!(request.contains("User-Agent: ELB-HealthChecker/2.0\r\n"));
         assert!(request.contains("Connection: close\r\n"));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use neargate_vpc::netns::HostNamespace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -18,7 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine_link;
+use crate::listeners::Doorstep;
 use crate::plane::{Bells, Plane, SocketChange};
+use crate::way_out;
 use crate::worker::{self, ToWorker};
 
 /// Requests in flight get this long when the edge ends (real time).
@@ -41,6 +44,9 @@ pub struct Options {
     pub dns: Option<SocketAddr>,
     /// Address that listeners bind.
     pub listen: Ipv4Addr,
+    /// Where the network namespace of the platform is pinned; `None` stays in the machine's own.
+    /// Listeners are always in the machine's own.
+    pub network: Option<PathBuf>,
     /// Worker threads; `None` is one per core, at most 4.
     pub workers: Option<usize>,
 }
@@ -49,7 +55,8 @@ impl Options {
     /// Defaults: pace 1, no DNS, listeners on loopback.
     #[must_use]
     pub fn new(control_socket: PathBuf) -> Self {
-        Self { control_socket, pace: 1, dns: None, listen: Ipv4Addr::LOCALHOST, workers: None }
+        let listen = Ipv4Addr::LOCALHOST;
+        Self { control_socket, pace: 1, dns: None, listen, network: None, workers: None }
     }
 }
 
@@ -82,6 +89,15 @@ pub enum EdgeError {
         #[source]
         source: io::Error,
     },
+    /// The platform's network could not be entered.
+    #[error("cannot enter the network namespace pinned at {}", .path.display())]
+    Network {
+        /// The pin.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The system gave no thread, event queue or signal handler.
     #[error("cannot start {what}")]
     Start {
@@ -102,6 +118,7 @@ pub enum EdgeError {
 /// # Errors
 /// When it cannot start, or a worker thread is lost.
 pub fn run(options: &Options) -> Result<(), EdgeError> {
+    let doorstep = enter_network(options)?;
     let runtime = runtime()?;
     let terminated = runtime.block_on(async {
         let handle = |kind| {
@@ -112,7 +129,7 @@ pub fn run(options: &Options) -> Result<(), EdgeError> {
     });
     // The other two handlers are only there so that the signals do not end the process.
     let (mut terminate, _interrupt, _hangup) = terminated?;
-    runtime.block_on(serve(options, async move {
+    runtime.block_on(serve(options, doorstep, async move {
         terminate.recv().await;
     }))
 }
@@ -123,7 +140,24 @@ pub fn run(options: &Options) -> Result<(), EdgeError> {
 /// # Errors
 /// When it cannot start, or a worker thread is lost.
 pub fn run_until(options: &Options, end: impl Future<Output = ()>) -> Result<(), EdgeError> {
-    runtime()?.block_on(serve(options, end))
+    let doorstep = enter_network(options)?;
+    runtime()?.block_on(serve(options, doorstep, end))
+}
+
+/// Moves this thread, and those it will start, into the platform's network.
+fn enter_network(options: &Options) -> Result<Doorstep, EdgeError> {
+    let Some(path) = &options.network else {
+        return Ok(Doorstep { ip: options.listen, host: None });
+    };
+    let enter = || {
+        let host = HostNamespace::capture()?;
+        neargate_vpc::netns::enter(path)?;
+        Ok(host)
+    };
+    match enter() {
+        Ok(host) => Ok(Doorstep { ip: options.listen, host: Some(Arc::new(host)) }),
+        Err(source) => Err(EdgeError::Network { path: path.clone(), source }),
+    }
 }
 
 fn runtime() -> Result<LocalRuntime, EdgeError> {
@@ -139,19 +173,31 @@ struct Worker {
     thread: thread::JoinHandle<()>,
 }
 
-async fn serve(options: &Options, end: impl Future<Output = ()>) -> Result<(), EdgeError> {
+async fn serve(
+    options: &Options,
+    doorstep: Doorstep,
+    end: impl Future<Output = ()>,
+) -> Result<(), EdgeError> {
     let control = engine_link::listen(&options.control_socket)?;
-    let names = neargate_names::Table::new();
+    let table = neargate_names::Table::new();
     let dns = match options.dns {
         None => None,
         Some(address) => Some(bind_dns(address).await?),
     };
     let workers = start_workers(options)?;
     let inboxes: Vec<_> = workers.iter().map(|worker| worker.inbox.clone()).collect();
-    let (plane, bells) = Plane::new(options.listen, options.pace, names.clone());
     if let Some((udp, tcp)) = dns {
-        tokio::task::spawn_local(neargate_names::serve(names, udp, tcp));
+        tokio::task::spawn_local(neargate_names::serve(
+            table.clone(),
+            doorstep.upstream(),
+            udp,
+            tcp,
+        ));
     }
+    if let Some(host) = &doorstep.host {
+        way_out::open(Arc::clone(host));
+    }
+    let (plane, bells) = Plane::new(doorstep, options.pace, table);
     tokio::task::spawn_local(engine_link::serve(control, plane.clone()));
     tokio::task::spawn_local(watch_idle(plane.clone(), bells.clone()));
     tracing::info!(

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use neargate_core::load_balancer::TargetAddress;
 use tokio::sync::Notify;
 
+use crate::connect::Sources;
 use crate::control::TargetGroupMetrics;
 
 /// A target: where requests go, and how many are there.
@@ -26,12 +27,15 @@ pub(crate) struct Target {
     requests: AtomicU64,
     /// Rung when a draining target may have become idle.
     idle: Arc<Notify>,
+    /// Where connections to it come from: its group's.
+    pub(crate) sources: Sources,
 }
 
 impl Target {
-    pub(crate) fn new(address: TargetAddress, idle: Arc<Notify>) -> Self {
+    pub(crate) fn new(address: TargetAddress, idle: Arc<Notify>, sources: Sources) -> Self {
         Self {
             address,
+            sources,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),

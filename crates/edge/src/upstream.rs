@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 
 use crate::socket::Socket;
 use crate::target::{OpenConnection, Target};
@@ -37,9 +35,7 @@ impl Upstream {
     /// A new connection. Counted as open from the first attempt.
     pub(crate) async fn connect(target: &Arc<Target>) -> io::Result<Self> {
         let open = OpenConnection::new(target);
-        let address = SocketAddrV4::new(target.address.ip, target.address.port);
-        let stream = TcpStream::connect(SocketAddr::V4(address)).await?;
-        stream.set_nodelay(true)?;
+        let stream = target.sources.connect(target.address).await?;
         Ok(Self {
             socket: Socket::new(stream),
             buf: BytesMut::new(),

@@ -27,6 +27,17 @@ pub enum Request {
         commands: Vec<Command>,
         /// Repositories the image references of these commands resolve to.
         images: BTreeMap<String, ImageSource>,
+        /// References to secrets and parameters (`valueFrom`, ECS-TD-19) of these commands: those
+        /// without a value get a random one.
+        #[serde(default)]
+        secrets: Vec<String>,
+    },
+    /// New values of secrets and parameters; answered by `Accepted` once durable, or `Rejected`.
+    PutSecrets(Vec<SecretValue>),
+    /// Which of these references (ECS-TD-19) have no value yet; answered by `Missing`.
+    MissingSecrets {
+        /// As task definitions have them.
+        references: Vec<String>,
     },
     /// Stop every task, then edge and engine; answered by `Accepted` when all is gone.
     Down,
@@ -43,8 +54,39 @@ pub enum Response {
     Events(Vec<EventView>),
     /// Durable.
     Accepted,
+    /// Names of secrets and parameters.
+    Missing(Vec<String>),
     /// Nothing changed; one line that says what was wrong and what would be right.
     Rejected(String),
+}
+
+/// A value on its way into the vault.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum SecretValue {
+    /// Of Secrets Manager.
+    Secret {
+        /// Secret name.
+        name: String,
+        /// The whole value.
+        value: String,
+    },
+    /// Of the Parameter Store.
+    Parameter {
+        /// Parameter name with its path.
+        name: String,
+        /// The value.
+        value: String,
+    },
+}
+
+/// Shows the name only: a value must never end up in a log.
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SecretValue::Secret { name, .. } => write!(f, "Secret({name})"),
+            SecretValue::Parameter { name, .. } => write!(f, "Parameter({name})"),
+        }
+    }
 }
 
 /// The engine and what it runs on.
@@ -54,8 +96,11 @@ pub struct Status {
     pub engine: EngineStatus,
     /// Data plane.
     pub edge: EdgeStatus,
-    /// `process`, later `container`.
+    /// `process`, `container` or `runc`.
     pub driver: String,
+    /// What this machine lacks for a better driver, in one line.
+    #[serde(default)]
+    pub driver_note: Option<String>,
     /// Platform seconds per real second.
     pub pace: u32,
     /// State directory.

@@ -43,25 +43,31 @@ impl Services for ToMainLoop {
 impl Engine {
     /// Answers one AWS request; durable before the answer.
     pub(crate) fn serve_aws(&mut self, call: AwsCall) -> Result<(), EngineError> {
-        let answer = self.aws_answer(&call)?;
+        let answer = self.run_operation(&call.service, &call.operation, &call.input)?;
         // Whoever asked may have gone; that is their affair.
         let _gone = call.answer.send(answer);
         Ok(())
     }
 
-    fn aws_answer(&mut self, call: &AwsCall) -> Result<Result<Value, AwsError>, EngineError> {
-        let Some(operation) = neargate_services::operation(&call.service, &call.operation) else {
-            let what = format!("{} of {} is not served", call.operation, call.service);
+    /// Runs one operation on an input that fits its model.
+    pub(crate) fn run_operation(
+        &mut self,
+        service: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Result<Value, AwsError>, EngineError> {
+        let Some(operation) = neargate_services::operation(service, operation) else {
+            let what = format!("{operation} of {service} is not served");
             return Ok(Err(AwsError::new("UnknownOperationException", what)));
         };
-        let (commands, answer) = match operation(self.platform(), &call.input) {
+        let (commands, answer) = match operation(self.platform(), input) {
             Err(error) => return Ok(Err(error)),
             Ok(Answer::Now(value)) => return Ok(Ok(value)),
             Ok(Answer::After { commands, answer }) => (commands, answer),
         };
         Ok(match self.commit_commands(commands)? {
             Ok(Ok(())) => Ok(answer(self.platform())),
-            Ok(Err(rejection)) => Err(neargate_services::refused(&call.service, &rejection)),
+            Ok(Err(rejection)) => Err(neargate_services::refused(service, &rejection)),
             Err(why) => Err(unavailable(&why)),
         })
     }

@@ -8,13 +8,14 @@ use neargate_edge::control::{Change, FromEdge, Instance, Target, ToEdge};
 /// What the edge is told because of an effect; `None` when it is none of the edge's business.
 pub(crate) fn apply(effect: &Effect) -> Option<ToEdge> {
     let (generation, change) = match effect {
-        Effect::PublishTargetGroup { generation, spec, targets } => {
+        Effect::PublishTargetGroup { generation, spec, targets, sources } => {
             let target = |t: &neargate_core::effect::PublishedTarget| Target {
                 address: t.address,
                 draining: t.draining,
             };
             let targets = targets.iter().map(target).collect();
-            (generation, Change::TargetGroup { spec: (**spec).clone(), targets })
+            let sources = sources.clone();
+            (generation, Change::TargetGroup { spec: (**spec).clone(), targets, sources })
         }
         Effect::RemoveTargetGroup { generation, name } => {
             (generation, Change::RemoveTargetGroup { name: name.clone() })
@@ -37,7 +38,10 @@ pub(crate) fn apply(effect: &Effect) -> Option<ToEdge> {
             let instances = instances.iter().map(instance).collect();
             (generation, Change::Name { dns_name: dns_name.clone(), ttl_s: *ttl_s, instances })
         }
-        Effect::AttachNetwork(_)
+        Effect::PublishNetwork(_)
+        | Effect::PublishLogGroup(_)
+        | Effect::RemoveLogGroup { .. }
+        | Effect::AttachNetwork(_)
         | Effect::PullImages(_)
         | Effect::StartContainer { .. }
         | Effect::StopContainer { .. }

@@ -20,7 +20,7 @@ use neargate_wire::{Auth, HttpRequest, Models, Wire};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::api;
 use crate::aws::ToMainLoop;
@@ -28,6 +28,7 @@ use crate::clock::wall_ms;
 use crate::endpoint_answer::{Asked, browser, error, json, of_wire, refusal, what};
 use crate::error::EngineError;
 use crate::event::{Event, Reply};
+use crate::metadata::{self, Meter};
 
 /// Connections at once; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -39,6 +40,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The running endpoint. Dropping it frees the port.
 pub(crate) struct Endpoint {
     address: SocketAddr,
+    metadata: mpsc::Sender<BlockingTcpListener>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -53,10 +55,11 @@ pub(crate) struct EndpointOptions {
 }
 
 impl Endpoint {
-    /// Listens; requests and signals become events.
+    /// Listens; requests and signals become events. The meter knows what containers use.
     pub(crate) fn open(
         options: EndpointOptions,
         events: SyncSender<Event>,
+        meter: Arc<dyn Meter>,
     ) -> Result<Endpoint, EngineError> {
         let port = options.port;
         let bound = BlockingTcpListener::bind((Ipv4Addr::LOCALHOST, port));
@@ -76,6 +79,7 @@ impl Endpoint {
             .build()
             .map_err(failed("start an event loop"))?;
         let (stop, stopped) = oneshot::channel();
+        let (metadata, listeners) = mpsc::channel(1);
         let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
         let body = move || {
             runtime.block_on(async {
@@ -86,10 +90,15 @@ impl Endpoint {
                         let _waiting = ready.send(Ok(()));
                         let wire = Arc::new(Wire::new(Models::embedded(), Auth::Any));
                         let resettable = options.resettable;
-                        let desk = Desk { events: events.clone(), wire, resettable };
+                        let tasks = metadata::Desk::new(events.clone(), meter);
+                        let serving = serve_metadata(listeners, Arc::clone(&tasks));
+                        let desk = Desk { events: events.clone(), wire, resettable, tasks };
+                        let desk = Arc::new(desk);
+                        let respond = move |request, _| respond(request, Arc::clone(&desk));
                         tokio::select! {
                             () = signals.tell(&events) => {}
-                            () = accept(listener, desk) => {}
+                            () = accept(listener, "the AWS endpoint", respond) => {}
+                            () = serving => {}
                             _ = stopped => {}
                         }
                     }
@@ -113,7 +122,20 @@ impl Endpoint {
                 return Err(EngineError::System { action: "start the AWS endpoint", source });
             }
         }
-        Ok(Endpoint { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Endpoint { address, metadata, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Answers tasks on this socket too, which is to be one whose callers' addresses are their own.
+    pub(crate) fn listen_for_tasks(
+        &self,
+        listener: BlockingTcpListener,
+    ) -> Result<(), EngineError> {
+        let failed = |source| EngineError::System {
+            action: "listen for tasks on the metadata endpoint",
+            source,
+        };
+        listener.set_nonblocking(true).map_err(failed)?;
+        self.metadata.try_send(listener).map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))
     }
 
     /// Where it listens.
@@ -160,30 +182,48 @@ impl Signals {
     }
 }
 
-async fn accept(listener: TcpListener, desk: Desk) {
-    let desk = Arc::new(desk);
+/// Serves the sockets that are handed in, one after the other. Never ends by itself.
+async fn serve_metadata(
+    mut listeners: mpsc::Receiver<BlockingTcpListener>,
+    desk: Arc<metadata::Desk>,
+) {
+    while let Some(listener) = listeners.recv().await {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => drop(tokio::spawn(metadata::serve(listener, Arc::clone(&desk)))),
+            Err(error) => tracing::error!(%error, "cannot serve the task metadata endpoint"),
+        }
+    }
+    std::future::pending().await
+}
+
+/// Accepts connections for ever, a bounded number at once, and answers their requests.
+pub(crate) async fn accept<R, A>(listener: TcpListener, what: &'static str, respond: R)
+where
+    R: Fn(Request<Incoming>, SocketAddr) -> A + Clone + Send + 'static,
+    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept on the AWS endpoint");
+                tracing::warn!(%error, "cannot accept on {what}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        let desk = Arc::clone(&desk);
+        let respond = respond.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let desk = Arc::clone(&desk);
-                async move { Ok::<_, Infallible>(respond(request, &desk).await) }
+                let answer = respond(request, from);
+                async move { Ok::<_, Infallible>(answer.await) }
             });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
             let served = server.serve_connection(TokioIo::new(stream), service).await;
             if let Err(error) = served {
-                tracing::debug!(%error, "a connection to the AWS endpoint broke");
+                tracing::debug!(%error, "a connection to {what} broke");
             }
             drop(permit);
         });
@@ -195,9 +235,10 @@ struct Desk {
     events: SyncSender<Event>,
     wire: Arc<Wire>,
     resettable: bool,
+    tasks: Arc<metadata::Desk>,
 }
 
-async fn respond(request: Request<Incoming>, desk: &Desk) -> Response<Full<Bytes>> {
+async fn respond(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     match what(&parts.method, parts.uri.path()) {
         Asked::Health => health(&desk.events).await,
@@ -205,9 +246,14 @@ async fn respond(request: Request<Incoming>, desk: &Desk) -> Response<Full<Bytes
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
             None => reset(&desk.events).await,
         },
+        Asked::Metadata(route) => match browser(&parts.headers) {
+            Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
+            // Every process of this machine comes from the same address: the id must do.
+            None => Arc::clone(&desk.tasks).respond(route, None, body).await,
+        },
         Asked::Aws => match browser(&parts.headers) {
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
-            None => aws(parts, body, desk).await,
+            None => aws(parts, body, &desk).await,
         },
     }
 }

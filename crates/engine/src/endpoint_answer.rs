@@ -9,6 +9,8 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 use neargate_wire::HttpResponse;
 use serde_json::json;
 
+use crate::metadata::Route;
+
 /// What a request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -16,6 +18,8 @@ pub(crate) enum Asked {
     Health,
     /// Empty the platform.
     Reset,
+    /// A task asks about itself.
+    Metadata(Route),
     /// For an AWS service, whatever it is.
     Aws,
 }
@@ -25,7 +29,7 @@ pub(crate) fn what(method: &Method, path: &str) -> Asked {
     match (method, path) {
         (&Method::GET, "/_neargate/health") => Asked::Health,
         (&Method::POST, "/_neargate/reset") => Asked::Reset,
-        _ => Asked::Aws,
+        _ => Route::parse(method, path).map_or(Asked::Aws, Asked::Metadata),
     }
 }
 

@@ -5,10 +5,12 @@
 //! words, what the world reports is kept in memory, and the same is tried again until it can be
 //! written: no effect is carried out meanwhile, while the edge and the tasks go on by themselves.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use neargate_core::effect::Effect;
+use neargate_core::effect::{Effect, TaskLaunch};
 use neargate_core::input::{Command, Exit, Input, Observation};
 use neargate_core::task::{ContainerStatus, Phase};
 use neargate_core::{Platform, Rejection};
@@ -22,10 +24,12 @@ use crate::edge_link::EdgeLink;
 use crate::error::EngineError;
 use crate::event::{EdgeConnection, Event, Reply};
 use crate::ledger::{Ledger, NotCommitted, in_full};
+use crate::metadata::{self, MetadataCall};
 use crate::record::Record;
 use crate::status::StatusParts;
 use crate::take_down::{self, Next};
 use crate::tasks::Tasks;
+use crate::vault::{Missing, Vault};
 use crate::views;
 
 /// Events of one turn, so that one append stays small and nobody waits for ever.
@@ -41,6 +45,7 @@ const EDGE_END: Duration = Duration::from_secs(30);
 pub(crate) struct Parts {
     pub(crate) ledger: Ledger,
     pub(crate) tasks: Box<dyn Tasks>,
+    pub(crate) vault: Vault,
     pub(crate) link: EdgeLink,
     pub(crate) clock: Clock,
     pub(crate) events: Receiver<Event>,
@@ -95,6 +100,7 @@ struct Batch {
     waiting: Vec<(usize, Reply)>,
     questions: Vec<(Request, Reply)>,
     aws: Vec<AwsCall>,
+    metadata: Vec<MetadataCall>,
     edge_gone: bool,
     stop: bool,
 }
@@ -199,6 +205,9 @@ impl Engine {
         for call in batch.aws {
             self.serve_aws(call)?;
         }
+        for call in batch.metadata {
+            self.serve_metadata(call)?;
+        }
         self.go_on_taking_down()?;
         self.sync_edge();
         for (question, reply) in batch.questions {
@@ -216,7 +225,7 @@ impl Engine {
     fn sort(&mut self, event: Event, batch: &mut Batch) {
         match event {
             Event::Observed(observation) => batch.inputs.push(Input::Observed(observation)),
-            Event::Request(Request::Commands { commands, images }, reply) => {
+            Event::Request(Request::Commands { commands, images, secrets }, reply) => {
                 if self.take_down.is_some() {
                     let why = "nothing changed: the platform is being taken down";
                     return reply.send(Response::Rejected(why.to_owned()));
@@ -227,11 +236,18 @@ impl Engine {
                     let why = format!("nothing changed: {why}");
                     return reply.send(Response::Rejected(why));
                 }
+                let made_up = Missing::of(self.platform(), &secrets).make_up();
+                let commands = [self.parts.vault.commands(made_up), commands].concat();
                 batch.waiting.push((batch.inputs.len(), reply));
                 batch.inputs.push(Input::Commands(commands));
             }
+            Event::Request(Request::PutSecrets(values), reply) => {
+                batch.waiting.push((batch.inputs.len(), reply));
+                batch.inputs.push(Input::Commands(self.parts.vault.commands(values)));
+            }
             Event::Request(Request::Down, reply) => self.begin_take_down(Then::End, reply),
             Event::Aws(call) => batch.aws.push(call),
+            Event::Metadata(call) => batch.metadata.push(call),
             Event::Reset(reply) => self.begin_take_down(Then::StartOver, reply),
             Event::Request(question, reply) => batch.questions.push((question, reply)),
             Event::EdgeConnected(connection) => {
@@ -324,6 +340,11 @@ impl Engine {
         self.parts.ledger.platform()
     }
 
+    /// Opens secrets, and makes them.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.parts.vault
+    }
+
     /// Commands of one client, by themselves. `Err` says why they could not even be tried.
     pub(crate) fn commit_commands(
         &mut self,
@@ -352,7 +373,9 @@ impl Engine {
     /// Hands effects to whoever carries them out. None of it blocks.
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            if let Effect::Emit { event, .. } = &effect {
+            if let Effect::StartContainer { launch, container } = effect {
+                self.start_container(launch, container);
+            } else if let Effect::Emit { event, .. } = &effect {
                 tracing::info!(target: "neargate::event", "{}", event.message);
             } else if let Some(message) = data_plane::apply(&effect) {
                 // Without an edge, or before its first Sync, the Sync will say it.
@@ -363,6 +386,19 @@ impl Engine {
                 self.parts.tasks.perform(effect);
             }
         }
+    }
+
+    /// With its secrets and the addresses it may ask about itself, which are made at this moment
+    /// and go no other way.
+    fn start_container(&self, launch: Arc<TaskLaunch>, container: String) {
+        let definition = launch.definition.container(&container);
+        let secrets = definition.map_or(Ok(BTreeMap::new()), |definition| {
+            let mut values = self.parts.vault.values(self.platform(), definition)?;
+            let url = self.parts.status.metadata_url();
+            values.extend(metadata::variables(&self.parts.vault, url, &launch, &container));
+            Ok(values)
+        });
+        self.parts.tasks.start_container(launch, container, secrets);
     }
 
     fn tell_edge(&mut self, message: ToEdge) {
@@ -402,8 +438,11 @@ impl Engine {
                     Err(why) => Response::Rejected(why),
                 }
             }
+            Request::MissingSecrets { references } => {
+                Response::Missing(Missing::of(platform, references).names())
+            }
             // Sorted into inputs before.
-            Request::Commands { .. } | Request::Down => {
+            Request::Commands { .. } | Request::PutSecrets(_) | Request::Down => {
                 Response::Rejected("this is no question".to_owned())
             }
         }

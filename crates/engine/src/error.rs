@@ -78,6 +78,31 @@ pub enum EngineError {
         /// Pace asked for.
         wanted: u32,
     },
+    /// The tasks of the home were made by another driver.
+    #[error(
+        "the tasks of {} were made by the driver {found}, not {wanted}; leave --driver out, take it \
+         down first, or use another --home",
+        home.display()
+    )]
+    OtherDriver {
+        /// The state directory.
+        home: PathBuf,
+        /// Driver of the platform.
+        found: neargate_runtime::Driver,
+        /// Driver asked for.
+        wanted: neargate_runtime::Driver,
+    },
+    /// The driver asked for does not work on this machine.
+    #[error(
+        "the driver {wanted} does not work here: {why}; `neargate doctor` says more, and without \
+         --driver the best that works is taken"
+    )]
+    NoDriver {
+        /// Driver asked for.
+        wanted: neargate_runtime::Driver,
+        /// What is missing.
+        why: String,
+    },
     /// No loopback network is free for the platform's addresses.
     #[error(
         "{address} (UDP and TCP) cannot be used for the platform's DNS: {source}; another platform \

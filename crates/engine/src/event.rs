@@ -7,6 +7,7 @@ use neargate_edge::control::{FromEdge, ToEdge};
 
 use crate::api::{Request, Response};
 use crate::aws::AwsCall;
+use crate::metadata::MetadataCall;
 
 /// One thing that happened outside the main loop.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) enum Event {
     Request(Request, Reply),
     /// A client of the AWS endpoint asks.
     Aws(AwsCall),
+    /// A task asks about itself.
+    Metadata(MetadataCall),
     /// A test suite wants an empty platform; answered like a command.
     Reset(Reply),
     /// An edge answers on its socket.

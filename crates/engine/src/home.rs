@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use neargate_runtime::Driver;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Anchor;
@@ -31,11 +32,14 @@ pub(crate) struct Settings {
     pub(crate) loopback: u8,
     /// How platform time goes on.
     pub(crate) clock: Anchor,
+    /// How its tasks were made.
+    #[serde(default)]
+    pub(crate) driver: Driver,
 }
 
 impl Settings {
-    pub(crate) fn new(loopback: u8, clock: Anchor) -> Self {
-        Self { format: FORMAT, loopback, clock }
+    pub(crate) fn new(loopback: u8, clock: Anchor, driver: Driver) -> Self {
+        Self { format: FORMAT, loopback, clock, driver }
     }
 }
 
@@ -73,6 +77,10 @@ impl Home {
 
     pub(crate) fn edge_log(&self) -> PathBuf {
         self.0.join("edge.log")
+    }
+
+    pub(crate) fn secrets_key(&self) -> PathBuf {
+        self.0.join("secrets.key")
     }
 
     fn settings_file(&self) -> PathBuf {
@@ -204,7 +212,8 @@ mod tests {
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         assert_eq!(home.settings().expect("none yet"), None);
-        let settings = Settings::new(77, Anchor { real_ms: 1, platform: Time(2), pace: 3 });
+        let settings =
+            Settings::new(77, Anchor { real_ms: 1, platform: Time(2), pace: 3 }, Driver::Container);
         home.remember(&settings).expect("written");
         assert_eq!(home.settings().expect("read"), Some(settings));
         std::fs::write(path.join("engine.json"), "{").expect("broken");

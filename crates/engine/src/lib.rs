@@ -6,7 +6,7 @@
 //! - real time and platform time: `clock`
 //! - the words to the command line: [`api`], over `control_socket`; what it shows: `views`
 //! - the edge: `edge_link`, `edge_process`, `data_plane`; the tasks: `tasks`
-//! - the AWS endpoint: `endpoint`, `endpoint_answer`
+//! - the AWS endpoint: `endpoint`, `endpoint_answer`; what tasks ask about themselves: `metadata`
 //!
 //! The engine may be killed at any time. The next one finds the platform in the journal, the tasks
 //! on this machine, the edge at its socket, and goes on.
@@ -30,6 +30,7 @@ mod event;
 mod home;
 mod ledger;
 mod log;
+mod metadata;
 mod options;
 mod record;
 mod run;
@@ -38,6 +39,7 @@ mod service_url;
 mod status;
 mod take_down;
 mod tasks;
+mod vault;
 mod views;
 
 pub use error::EngineError;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use neargate_runtime::Driver;
+
 /// The port local AWS tools default to.
 pub const DEFAULT_PORT: u16 = 4566;
 /// The account local AWS tools take for granted.
@@ -25,6 +27,9 @@ pub struct Options {
     pub region: Option<String>,
     /// Region of a platform that is new or empty, unless `region` says otherwise.
     pub default_region: String,
+    /// How tasks are made; `None` is how those of the home were, or the best this machine offers
+    /// when it has none.
+    pub driver: Option<Driver>,
     /// Serve `POST /_neargate/reset`.
     pub resettable: bool,
     /// The program with the subcommands `edge` and `shim`: the running binary itself.
@@ -39,6 +44,7 @@ impl Options {
             home,
             port: DEFAULT_PORT,
             pace: None,
+            driver: None,
             account: None,
             region: None,
             default_region: DEFAULT_REGION.to_owned(),

@@ -11,7 +11,7 @@ use neargate_store::Recovered;
 use serde::{Deserialize, Serialize};
 
 /// Of records and snapshots. Another number means another meaning.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use neargate_core::{Identity, Platform};
-use neargate_runtime::{Runtime, RuntimeOptions};
+use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 
 use crate::api::Response;
@@ -27,6 +29,7 @@ use crate::options::{DEFAULT_ACCOUNT, Options};
 use crate::record::{FORMAT, Record};
 use crate::status::StatusParts;
 use crate::take_down;
+use crate::vault::Vault;
 
 /// What may have happened and not been looked at; whoever has more to say waits.
 const EVENTS: usize = 8192;
@@ -46,14 +49,24 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     // From here on the home is ours alone.
     let (store, recovered) = open_store(&home)?;
     let ledger = open_ledger(&home, Box::new(store), &recovered, options)?;
-    let settings = settle(&home, ledger.platform(), options.pace)?;
+    let vault = Vault::open(&home.secrets_key()).map_err(|source| EngineError::File {
+        action: "read",
+        path: home.secrets_key(),
+        source,
+    })?;
+    let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
+    let driver = settings.driver;
     let pace = settings.clock.pace;
     let clock = Clock::start(&settings.clock, wall_ms());
-    let dns = dns_address(settings.loopback).to_string();
+    let dns = match driver.is_container() {
+        true => SocketAddr::from((LINK_LOCAL_RESOLVER, 53)).to_string(),
+        false => dns_address(settings.loopback).to_string(),
+    };
 
     let (sender, events) = sync_channel(EVENTS);
     let endpoint_options = EndpointOptions { port: options.port, resettable: options.resettable };
-    let endpoint = Endpoint::open(endpoint_options, sender.clone())?;
+    let meter = Arc::new(Meter::new(home.path()));
+    let endpoint = Endpoint::open(endpoint_options, sender.clone(), meter)?;
     let observed = sender.clone();
     let runtime = Runtime::open(
         RuntimeOptions {
@@ -61,6 +74,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
             binary: options.binary.clone(),
             pace,
             dns: dns.clone(),
+            driver,
         },
         Arc::new(move |observation| {
             // An engine that is ending learns of it the next time it looks.
@@ -68,7 +82,16 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         }),
     )
     .map_err(|error| EngineError::Runtime(Box::new(error)))?;
-    let link = EdgeLink::start(link_options(&home, options, pace, &dns), sender.clone())
+    let listener = runtime.metadata_listener().map_err(|source| EngineError::System {
+        action: "listen for tasks on 169.254.170.2:80",
+        source,
+    })?;
+    if let Some(listener) = listener {
+        endpoint.listen_for_tasks(listener)?;
+    }
+    let network = runtime.namespace();
+    let link = link_options(&home, options, pace, &dns, network.as_deref());
+    let link = EdgeLink::start(link, sender.clone())
         .map_err(|source| EngineError::System { action: "start a thread", source })?;
     let control = ControlSocket::open(&home.control_socket(), sender.clone())?;
     drop(sender);
@@ -78,16 +101,21 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         pace,
         home: home.path().display().to_string(),
         dns,
+        driver,
+        driver_note,
     };
-    tracing::info!(home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
+    tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
-    let engine = Engine::new(Parts { ledger, tasks, link, clock, events, status, genesis });
+    let engine = Engine::new(Parts { ledger, tasks, vault, link, clock, events, status, genesis });
     // The engine is consumed: with it go the journal's lock and the runtime's threads.
     let ended = engine.run()?;
     drop(control);
     drop(endpoint);
     if let Ended::Down(replies) = ended {
         let _removed_by_the_edge = std::fs::remove_file(home.edge_socket());
+        if let Err(problem) = neargate_runtime::clear_ground(home.path()) {
+            tracing::error!("not everything could be removed: {problem}");
+        }
         for reply in replies {
             reply.send_and_wait(Response::Accepted, LAST_ANSWER);
         }
@@ -171,8 +199,15 @@ fn is_empty(platform: &Platform) -> bool {
 }
 
 /// Where the platform's addresses are and what time it is, remembered durably.
-fn settle(home: &Home, platform: &Platform, pace: Option<u32>) -> Result<Settings, EngineError> {
+/// Also what is missing for a better driver.
+fn settle(
+    home: &Home,
+    platform: &Platform,
+    options: &Options,
+) -> Result<(Settings, Option<String>), EngineError> {
     let old = home.settings()?;
+    let (driver, driver_note) = settle_driver(home, platform, options, old.as_ref())?;
+    let pace = options.pace;
     let pace = match old.map(|old| old.clock.pace).filter(|_| !is_empty(platform)) {
         None => pace.unwrap_or(1).max(1),
         // Durations of what runs were divided by it already.
@@ -200,15 +235,45 @@ fn settle(home: &Home, platform: &Platform, pace: Option<u32>) -> Result<Setting
         }
     };
     let clock = Anchor::for_run(old.map(|old| old.clock), Some(platform.now()), wall_ms(), pace);
-    let settings = Settings::new(loopback, clock);
+    let settings = Settings::new(loopback, clock, driver);
     if old != Some(settings) {
         home.remember(&settings)?;
     }
-    Ok(settings)
+    Ok((settings, driver_note))
 }
 
-fn link_options(home: &Home, options: &Options, pace: u32, dns: &str) -> LinkOptions {
-    let arguments: Vec<OsString> = vec![
+/// The driver that made what runs here, or the one that is wanted, or the best there is.
+fn settle_driver(
+    home: &Home,
+    platform: &Platform,
+    options: &Options,
+    old: Option<&Settings>,
+) -> Result<(Driver, Option<String>), EngineError> {
+    if let Some(found) = old.map(|old| old.driver).filter(|_| !is_empty(platform)) {
+        return match options.driver.filter(|wanted| *wanted != found) {
+            None => Ok((found, None)),
+            Some(wanted) => {
+                Err(EngineError::OtherDriver { home: home.path().to_owned(), found, wanted })
+            }
+        };
+    }
+    match neargate_runtime::choose(options.driver, &options.binary, home.path()) {
+        Ok(choice) => Ok((choice.driver, choice.missing)),
+        Err(why) => {
+            let wanted = options.driver.unwrap_or_default();
+            Err(EngineError::NoDriver { wanted, why })
+        }
+    }
+}
+
+fn link_options(
+    home: &Home,
+    options: &Options,
+    pace: u32,
+    dns: &str,
+    network: Option<&Path>,
+) -> LinkOptions {
+    let mut arguments: Vec<OsString> = vec![
         "edge".into(),
         "--home".into(),
         home.path().into(),
@@ -217,6 +282,9 @@ fn link_options(home: &Home, options: &Options, pace: u32, dns: &str) -> LinkOpt
         "--pace".into(),
         pace.to_string().into(),
     ];
+    if let Some(network) = network {
+        arguments.extend(["--network".into(), network.into()]);
+    }
     LinkOptions {
         socket: home.edge_socket(),
         launch: Some(Launch { program: options.binary.clone(), arguments, log: home.edge_log() }),

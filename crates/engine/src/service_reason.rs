@@ -5,8 +5,6 @@ use neargate_core::deployment::RolloutState;
 use neargate_core::platform::{Service, ServiceStatus};
 use neargate_core::task::{Phase, Task};
 
-use crate::views::groups_of;
-
 /// Nothing is to be done, and the newest deployment has completed.
 pub(crate) fn is_steady(service: &Service) -> bool {
     service.status == ServiceStatus::Active
@@ -38,8 +36,7 @@ fn listener_error(platform: &Platform, service: &Service) -> Option<String> {
     platform.load_balancers().flat_map(|b| b.listeners.values()).find_map(|listener| {
         let Some(Err(error)) = &listener.bound else { return None };
         let spec = &listener.spec;
-        let actions = spec.rules.iter().map(|r| &r.action).chain([&spec.default_action]);
-        let leads_here = actions.flat_map(groups_of).any(registers);
+        let leads_here = spec.target_groups().any(registers);
         leads_here.then(|| format!("listener {}:{}: {error}", spec.load_balancer, spec.port))
     })
 }

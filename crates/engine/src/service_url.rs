@@ -5,8 +5,6 @@ use neargate_core::data_plane::ListenerState;
 use neargate_core::load_balancer::{Condition, ListenerSpec, Rule};
 use neargate_core::platform::Service;
 
-use crate::views::groups_of;
-
 /// The port of this machine the listener accepts on.
 pub(crate) fn host_port(listener: &ListenerState) -> Option<u16> {
     listener.bound.as_ref().and_then(|bound| bound.as_ref().ok()).copied()
@@ -38,10 +36,13 @@ fn route(
     spec: &ListenerSpec,
     registers: &dyn Fn(&str) -> bool,
 ) -> Option<(Option<String>, u32, String)> {
-    let rules = spec.rules.iter().filter(|rule| groups_of(&rule.action).any(registers));
+    let rules = spec.rules.iter().filter(|rule| rule.action.target_groups().any(registers));
     let by_rule = rules.map(|rule| (host_of(rule), rule.priority, path_of(rule)));
-    let by_default =
-        groups_of(&spec.default_action).any(registers).then(|| (None, u32::MAX, "/".to_owned()));
+    let by_default = spec
+        .default_action
+        .target_groups()
+        .any(registers)
+        .then(|| (None, u32::MAX, "/".to_owned()));
     by_rule.chain(by_default).min()
 }
 

@@ -3,6 +3,9 @@
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use neargate_core::metadata;
+use neargate_runtime::Driver;
+
 use crate::api::{EdgeStatus, EngineStatus, Status};
 
 /// What does not change during a run.
@@ -12,9 +15,16 @@ pub(crate) struct StatusParts {
     pub(crate) pace: u32,
     pub(crate) home: String,
     pub(crate) dns: String,
+    pub(crate) driver: Driver,
+    pub(crate) driver_note: Option<String>,
 }
 
 impl StatusParts {
+    /// Where tasks ask about themselves: on their own network's address, if they have one.
+    pub(crate) fn metadata_url(&self) -> &str {
+        if self.driver.is_container() { metadata::BASE_URL } else { &self.endpoint }
+    }
+
     /// The whole status.
     pub(crate) fn now(&self, edge_pid: Option<u32>) -> Status {
         Status {
@@ -25,7 +35,8 @@ impl StatusParts {
                 cpu_ms: cpu_ms(),
             },
             edge: EdgeStatus { pid: edge_pid },
-            driver: "process".to_owned(),
+            driver: self.driver.to_string(),
+            driver_note: self.driver_note.clone(),
             pace: self.pace,
             home: self.home.clone(),
             dns: self.dns.clone(),

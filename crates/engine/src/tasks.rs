@@ -1,8 +1,9 @@
 //! From effects to the runtime that makes tasks real.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use neargate_core::effect::Effect;
+use neargate_core::effect::{Effect, TaskLaunch};
 use neargate_core::id::TaskId;
 use neargate_core::input::Observation;
 use neargate_runtime::{ImageSource, Runtime};
@@ -15,6 +16,14 @@ pub(crate) trait Tasks: Send {
     fn recover(&self) -> Vec<Observation>;
     /// Tasks that hold anything on this machine.
     fn known_tasks(&self) -> Vec<TaskId>;
+    /// Starts a container with the values of its secrets by variable; the error is why there are
+    /// none, and becomes the reason why the container could not be started.
+    fn start_container(
+        &self,
+        launch: Arc<TaskLaunch>,
+        container: String,
+        secrets: Result<BTreeMap<String, String>, String>,
+    );
     /// Carries an effect out, or leaves it alone when it is none of a task's. Does not block:
     /// what comes of it is observed.
     fn perform(&self, effect: Effect);
@@ -33,13 +42,22 @@ impl Tasks for Runtime {
         Runtime::known_tasks(self)
     }
 
+    fn start_container(
+        &self,
+        launch: Arc<TaskLaunch>,
+        container: String,
+        secrets: Result<BTreeMap<String, String>, String>,
+    ) {
+        Runtime::start_container(self, launch, container, secrets);
+    }
+
     fn perform(&self, effect: Effect) {
         match effect {
+            Effect::PublishLogGroup(spec) => self.put_log_group(&spec),
+            Effect::RemoveLogGroup { name } => self.remove_log_group(&name),
+            Effect::PublishNetwork(network) => self.publish_network(&network),
             Effect::AttachNetwork(launch) => self.attach_network(launch),
             Effect::PullImages(launch) => self.pull_images(launch),
-            Effect::StartContainer { launch, container } => {
-                self.start_container(launch, &container);
-            }
             Effect::StopContainer { task, container } => self.stop_container(task, &container),
             Effect::KillContainer { task, container } => self.kill_container(task, &container),
             Effect::ReleaseTask { task } => self.release_task(task),
@@ -48,6 +66,8 @@ impl Tasks for Runtime {
             | Effect::PublishListener { .. }
             | Effect::RemoveListener { .. }
             | Effect::PublishName { .. }
+            // Comes with its secrets, by `start_container`.
+            | Effect::StartContainer { .. }
             | Effect::Emit { .. } => {}
         }
     }

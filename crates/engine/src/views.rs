@@ -4,7 +4,6 @@ use neargate_core::Platform;
 use neargate_core::data_plane::{ListenerState, Target, TargetGroup};
 use neargate_core::deployment::Deployment;
 use neargate_core::input::{ContainerHealth, Exit};
-use neargate_core::load_balancer::Action;
 use neargate_core::platform::{LoadBalancer, Service, ServiceStatus};
 use neargate_core::rolling::TaskState;
 use neargate_core::target_health::HealthReason;
@@ -239,15 +238,6 @@ fn target(target: &Target) -> TargetView {
         reason: reason.map(|r| r.code().to_owned()),
         description: reason.map(HealthReason::description),
     }
-}
-
-/// The target groups an action forwards to.
-pub(crate) fn groups_of(action: &Action) -> impl Iterator<Item = &str> {
-    let groups = match action {
-        Action::Forward(groups) => groups.as_slice(),
-        Action::FixedResponse { .. } | Action::Redirect { .. } => &[],
-    };
-    groups.iter().map(|g| g.target_group.as_str())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,22 +13,36 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::answer::{Transport, respond, split_mix};
+use crate::forward::{Upstream, is_elsewhere};
 use crate::table::Table;
 
 /// Streams served at once; more wait in the listen queue.
 const MAX_STREAMS: usize = 128;
+/// Questions put to other resolvers at once.
+const MAX_FORWARDED: usize = 256;
 /// A stream on which nothing comes for so long is closed (real time; RFC 7766 asks for seconds).
 const STREAM_IDLE: Duration = Duration::from_secs(10);
 /// Pause after a socket error that may repeat at once, such as running out of descriptors.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// Answers questions on both sockets from `table` until the future is dropped.
-pub async fn serve(table: Table, udp: UdpSocket, tcp: TcpListener) {
+/// Answers questions on both sockets from `table`, and those about other names from `upstream`,
+/// until the future is dropped.
+pub async fn serve(table: Table, upstream: Option<Upstream>, udp: UdpSocket, tcp: TcpListener) {
     let seeds = Arc::new(Seeds::new());
-    tokio::join!(datagrams(&table, &seeds, &udp), streams(&table, &seeds, &tcp));
+    let udp = Arc::new(udp);
+    tokio::join!(
+        datagrams(&table, upstream.as_ref(), &seeds, &udp),
+        streams(&table, upstream.as_ref(), &seeds, &tcp)
+    );
 }
 
-async fn datagrams(table: &Table, seeds: &Seeds, socket: &UdpSocket) {
+async fn datagrams(
+    table: &Table,
+    upstream: Option<&Upstream>,
+    seeds: &Seeds,
+    socket: &Arc<UdpSocket>,
+) {
+    let mut asked = JoinSet::new();
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
         let (length, peer) = match socket.recv_from(&mut buffer).await {
@@ -39,15 +54,39 @@ async fn datagrams(table: &Table, seeds: &Seeds, socket: &UdpSocket) {
             }
         };
         let names = table.snapshot();
-        if let Some(response) = respond(&names, &buffer[..length], seeds.next(), Transport::Udp)
-            && let Err(error) = socket.send_to(&response, peer).await
-        {
-            tracing::debug!(%error, %peer, "sending a DNS answer failed");
+        let question = &buffer[..length];
+        let Some(response) = respond(&names, question, seeds.next(), Transport::Udp) else {
+            continue;
+        };
+        while asked.try_join_next().is_some() {}
+        match upstream.filter(|_| is_elsewhere(&response)) {
+            None => send(socket, &response, peer).await,
+            // Whoever asks faster than this is not answered, and asks again.
+            Some(_) if asked.len() >= MAX_FORWARDED => {}
+            Some(upstream) => {
+                let (upstream, socket) = (upstream.clone(), Arc::clone(socket));
+                let question = question.to_vec();
+                asked.spawn(async move {
+                    let answer = upstream.ask(&question, response).await;
+                    send(&socket, &answer, peer).await;
+                });
+            }
         }
     }
 }
 
-async fn streams(table: &Table, seeds: &Arc<Seeds>, listener: &TcpListener) {
+async fn send(socket: &UdpSocket, response: &[u8], peer: SocketAddr) {
+    if let Err(error) = socket.send_to(response, peer).await {
+        tracing::debug!(%error, %peer, "sending a DNS answer failed");
+    }
+}
+
+async fn streams(
+    table: &Table,
+    upstream: Option<&Upstream>,
+    seeds: &Arc<Seeds>,
+    listener: &TcpListener,
+) {
     let mut open = JoinSet::new();
     loop {
         while open.len() >= MAX_STREAMS {
@@ -57,9 +96,11 @@ async fn streams(table: &Table, seeds: &Arc<Seeds>, listener: &TcpListener) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (table, seeds) = (table.clone(), Arc::clone(seeds));
+                let upstream = upstream.cloned();
                 open.spawn(async move {
                     // A peer that goes away mid-question is its own affair.
-                    let _ended = stream_of_questions(&table, &seeds, stream).await;
+                    let _ended =
+                        stream_of_questions(&table, upstream.as_ref(), &seeds, stream).await;
                 });
             }
             Err(error) => {
@@ -72,6 +113,7 @@ async fn streams(table: &Table, seeds: &Arc<Seeds>, listener: &TcpListener) {
 
 async fn stream_of_questions(
     table: &Table,
+    upstream: Option<&Upstream>,
     seeds: &Seeds,
     mut stream: TcpStream,
 ) -> io::Result<()> {
@@ -86,6 +128,10 @@ async fn stream_of_questions(
         let names = table.snapshot();
         let Some(response) = respond(&names, &question, seeds.next(), Transport::Tcp) else {
             return Ok(());
+        };
+        let response = match upstream.filter(|_| is_elsewhere(&response)) {
+            None => response,
+            Some(upstream) => upstream.ask(&question, response).await,
         };
         let length = u16::try_from(response.len()).map_err(io::Error::other)?;
         let mut framed = Vec::with_capacity(response.len() + 2);

@@ -2,9 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
-use neargate_names::{Instance, NameRecords, Table, resolve, resolve_srv, serve};
+use neargate_names::{Instance, NameRecords, Table, Upstream, resolve, resolve_srv, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -12,6 +13,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server on a free port; it ends with the runtime.
 fn server(table: &Table) -> (Runtime, SocketAddr) {
+    server_before(table, None)
+}
+
+/// One that asks this other one for what it does not know.
+fn server_before(table: &Table, upstream: Option<SocketAddr>) -> (Runtime, SocketAddr) {
+    let upstream = upstream.map(|server| Upstream {
+        servers: vec![server],
+        open: Arc::new(|| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))),
+    });
     let runtime = Runtime::new().expect("runtime");
     let table = table.clone();
     let address = runtime.block_on(async {
@@ -20,7 +30,7 @@ fn server(table: &Table) -> (Runtime, SocketAddr) {
             let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("tcp");
             let address = tcp.local_addr().expect("address");
             if let Ok(udp) = tokio::net::UdpSocket::bind(address).await {
-                tokio::spawn(serve(table, udp, tcp));
+                tokio::spawn(serve(table, upstream, udp, tcp));
                 return address;
             }
         }
@@ -38,6 +48,32 @@ fn records(n: u8, port: Option<u16>) -> NameRecords {
         })
         .collect();
     NameRecords { ttl_s: 60, instances }
+}
+
+/// DISC-NS-9: the resolver of a VPC knows public names too, and its own names stay its own.
+#[test]
+fn disc_ns_9_other_names_are_asked_of_the_machines_resolvers() {
+    let (ours, theirs) = (Table::new(), Table::new());
+    theirs.set("www.example.com", records(2, None)).expect("valid");
+    theirs.set("api.shop.local", records(9, None)).expect("valid");
+    ours.set("api.shop.local", records(1, None)).expect("valid");
+    let (_theirs, upstream) = server(&theirs);
+    let (_ours, server) = server_before(&ours, Some(upstream));
+    let count = |name: &str| resolve(server, name, PATIENCE).map(|found| found.len());
+    assert_eq!(count("www.example.com").expect("forwarded"), 2);
+    assert_eq!(count("api.shop.local").expect("ours"), 1);
+    assert_eq!(count("web.shop.local").expect_err("ours, and missing").kind(), ErrorKind::NotFound);
+    assert_eq!(count("nosuch.example.com").expect_err("theirs").kind(), ErrorKind::NotFound);
+}
+
+/// A question nobody answers ends as a failed lookup, not in silence.
+#[test]
+fn without_an_answer_the_lookup_fails() {
+    let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("socket");
+    let nobody = closed.local_addr().expect("address");
+    drop(closed);
+    let (_runtime, server) = server_before(&Table::new(), Some(nobody));
+    assert!(resolve(server, "www.example.com", PATIENCE).is_err());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use neargate_core::container_health::CheckSchedule;
 use neargate_core::effect::TaskLaunch;
 use neargate_core::task_definition::ContainerDefinition;
 
-use crate::images::ResolvedImage;
+use crate::images::Pulled;
 use crate::layout::{HealthCheckSpec, RestartSpec};
 
 /// Shortest real interval between health checks, however fast the platform's clock runs: each one
@@ -16,9 +16,14 @@ const SHORTEST_INTERVAL_MS: u64 = 10;
 /// Where programs are looked for when the engine itself has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// PATH of a container whose image sets none, as Docker has it.
+const CONTAINER_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What containers learn about the machine they run on.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings<'a> {
+    /// Whether the task has a network and files of its own.
+    pub(crate) isolated: bool,
     /// `<ip>:<port>` of the DNS server for discovery names.
     pub(crate) dns: &'a str,
     /// The Neargate binary: its directory comes first in PATH.
@@ -27,15 +32,21 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) path: Option<&'a str>,
 }
 
+impl Surroundings<'_> {
+    /// Whether the task shares network and files with the machine.
+    fn is_shared(&self) -> bool {
+        !self.isolated
+    }
+}
+
 /// Path and arguments, by Docker's rules: entryPoint replaces the image's path and drops its
 /// command, command replaces the image's command. An image that stands in keeps its own.
-pub(crate) fn argv(definition: &ContainerDefinition, image: &ResolvedImage) -> Vec<String> {
-    let own = || vec![image.path.display().to_string()];
+pub(crate) fn argv(definition: &ContainerDefinition, image: &Pulled) -> Vec<String> {
     if image.fixed_arguments {
-        return [own(), image.arguments.clone()].concat();
+        return [image.entry_point.clone(), image.command.clone()].concat();
     }
     let (mut argv, default) = if definition.entry_point.is_empty() {
-        (own(), image.arguments.as_slice())
+        (image.entry_point.clone(), image.command.as_slice())
     } else {
         (definition.entry_point.clone(), &[][..])
     };
@@ -48,27 +59,36 @@ pub(crate) fn argv(definition: &ContainerDefinition, image: &ResolvedImage) -> V
 pub(crate) fn environment(
     launch: &TaskLaunch,
     definition: &ContainerDefinition,
-    image: &ResolvedImage,
+    image: &Pulled,
     surroundings: &Surroundings<'_>,
 ) -> BTreeMap<String, String> {
     let address = launch.address.to_string();
     let region = region(&launch.zone);
-    let mut environment = BTreeMap::new();
+    let of_image = image.environment.iter().filter_map(|variable| variable.split_once('='));
+    let mut environment: BTreeMap<String, String> =
+        of_image.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     // What a definition may choose otherwise.
     let mut default = |name: &str, value: String| environment.insert(name.to_owned(), value);
     default("AWS_REGION", region.to_owned());
     default("AWS_DEFAULT_REGION", region.to_owned());
-    default("HOSTNAME", host_name(&address, region));
-    if let Some(port) = definition.ports.first() {
+    default("HOSTNAME", host_name(launch));
+    if let (true, Some(port)) = (surroundings.is_shared(), definition.ports.first()) {
         default("PORT", port.container_port.to_string());
     }
     environment.extend(definition.environment.clone());
 
-    // What is so, whatever the definition says. A HOST of 0.0.0.0 in particular, right where each
-    // task has a network of its own, would here take the port from every other task.
+    // What is so, whatever the definition says.
     let mut fixed = |name: &str, value: String| environment.insert(name.to_owned(), value);
     fixed("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE".to_owned());
-    fixed("HOST", address.clone());
+    if surroundings.is_shared() {
+        // A HOST of 0.0.0.0 in particular, right where each task has a network of its own, would
+        // here take the port from every other task.
+        fixed("HOST", address.clone());
+    } else if !image.fixed_arguments {
+        environment.entry("PATH".to_owned()).or_insert_with(|| CONTAINER_PATH.to_owned());
+        // A real image sees what it would see on Fargate.
+        return environment;
+    }
     fixed("NEARGATE_ADDRESS", address);
     fixed("NEARGATE_TASK_ID", launch.task.to_string());
     fixed("NEARGATE_CLUSTER", launch.cluster.clone());
@@ -85,6 +105,10 @@ pub(crate) fn environment(
         if !command.is_empty() {
             fixed("NEARGATE_COMMAND", shell_join(&command));
         }
+    }
+    if !surroundings.is_shared() {
+        environment.entry("PATH".to_owned()).or_insert_with(|| CONTAINER_PATH.to_owned());
+        return environment;
     }
     let rest = environment.remove("PATH");
     let rest = rest.as_deref().or(surroundings.path).unwrap_or(DEFAULT_PATH);
@@ -138,13 +162,17 @@ fn region(zone: &str) -> &str {
     }
 }
 
-/// As the VPC's DNS would name it.
-fn host_name(address: &str, region: &str) -> String {
-    let dashed = address.replace('.', "-");
-    if region == "us-east-1" {
-        format!("ip-{dashed}.ec2.internal")
-    } else {
-        format!("ip-{dashed}.{region}.compute.internal")
+/// As the VPC's DNS would name the task.
+pub(crate) fn host_name(launch: &TaskLaunch) -> String {
+    let dashed = launch.address.to_string().replace('.', "-");
+    format!("ip-{dashed}.{}", search_domain(launch))
+}
+
+/// What a VPC's DHCP options give as the domain to search.
+pub(crate) fn search_domain(launch: &TaskLaunch) -> String {
+    match region(&launch.zone) {
+        "us-east-1" => "ec2.internal".to_owned(),
+        region => format!("{region}.compute.internal"),
     }
 }
 
@@ -174,14 +202,15 @@ mod tests {
     use neargate_core::task_definition::{ContainerHealthCheck, PortMapping, TaskDefinition};
 
     use super::*;
+    use crate::images::Program;
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    fn image(fixed_arguments: bool) -> ResolvedImage {
+    fn image(fixed_arguments: bool) -> Pulled {
         let path = PathBuf::from("/opt/neargate");
-        ResolvedImage { path, arguments: words("stand-in"), fixed_arguments }
+        Program { path, arguments: words("stand-in"), fixed_arguments }.into()
     }
 
     fn container(entry_point: &str, command: &str) -> ContainerDefinition {
@@ -191,10 +220,7 @@ mod tests {
         container
     }
 
-    fn environment_of(
-        container: &ContainerDefinition,
-        image: &ResolvedImage,
-    ) -> BTreeMap<String, String> {
+    fn environment_of(container: &ContainerDefinition, image: &Pulled) -> BTreeMap<String, String> {
         let definition = TaskDefinition {
             family: "api".into(),
             revision: 3,
@@ -216,8 +242,10 @@ mod tests {
             address: Ipv4Addr::new(127, 1, 2, 3),
             capacity_provider: "FARGATE_SPOT",
             security_groups: Vec::new(),
+            public_ip: false,
         };
         let surroundings = Surroundings {
+            isolated: false,
             dns: "127.0.0.1:5300",
             binary: Path::new("/opt/neargate"),
             path: Some("/usr/bin"),

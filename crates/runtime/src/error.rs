@@ -24,6 +24,12 @@ pub enum Error {
         /// Where it is wrong.
         source: serde_json::Error,
     },
+    /// Containers have nothing to stand on here.
+    #[error("could not prepare this home for containers: {problem}")]
+    Ground {
+        /// Why, with its causes.
+        problem: String,
+    },
     /// The system refused what every runtime needs (threads, event queues).
     #[error("could not {action}")]
     System {

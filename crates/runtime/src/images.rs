@@ -1,4 +1,4 @@
-//! Image references, and where on this machine their repositories come from.
+//! Where on this machine the repositories of images come from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+pub use neargate_images::{ImageReference, InvalidReference};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -31,19 +32,23 @@ pub enum ImageSource {
         #[serde(default)]
         tags: Option<Vec<String>>,
     },
+    /// An OCI layout (a directory or its archive) or what `docker save` wrote. Only containers can
+    /// be made of it.
+    File {
+        /// Absolute path.
+        path: String,
+        /// The tags the repository has; `None` when it has every tag.
+        #[serde(default)]
+        tags: Option<Vec<String>>,
+    },
 }
 
-/// `registry/repository:tag@digest`, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageReference {
-    /// Host, with a port if any; `None` for Docker Hub's short names.
-    pub registry: Option<String>,
-    /// E.g. `broxiva/api`.
-    pub repository: String,
-    /// `latest` when neither tag nor digest is given.
-    pub tag: Option<String>,
-    /// E.g. `sha256:...`.
-    pub digest: Option<String>,
+impl ImageSource {
+    fn tags(&self) -> Option<&[String]> {
+        match self {
+            ImageSource::Binary { tags, .. } | ImageSource::File { tags, .. } => tags.as_deref(),
+        }
+    }
 }
 
 /// Why an image cannot be had; its text follows `CannotPullContainerError: ` (ECS-STOP-8).
@@ -56,79 +61,62 @@ impl fmt::Display for PullError {
     }
 }
 
-/// The text is not an image reference.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an image reference: expected [registry/]repository[:tag][@digest]")]
-pub struct InvalidReference(String);
-
-impl std::str::FromStr for ImageReference {
-    type Err = InvalidReference;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidReference(text.to_owned());
-        let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) if is_digest(digest) => (rest, Some(digest.to_owned())),
-            Some(_) => return Err(invalid()),
-            None => (text, None),
-        };
-        // A colon after the last slash starts the tag; one before it belongs to the registry.
-        let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
-        let (name, tag) = match rest[name_start..].find(':') {
-            Some(colon) => {
-                let (name, tag) = rest.split_at(name_start + colon);
-                (name, Some(tag[1..].to_owned()))
-            }
-            None => (rest, None),
-        };
-        let (registry, mut repository) = match name.split_once('/') {
-            Some((host, path)) if is_host(host) => (Some(host.to_owned()), path),
-            _ => (None, name),
-        };
-        if matches!(registry.as_deref(), None | Some("docker.io")) {
-            repository = repository.strip_prefix("library/").unwrap_or(repository);
-        }
-        let registry = registry.filter(|host| host != "docker.io");
-        if !repository.split('/').all(is_path_component) || !tag.as_deref().is_none_or(is_tag) {
-            return Err(invalid());
-        }
-        let tag = tag.or_else(|| digest.is_none().then(|| "latest".to_owned()));
-        Ok(Self { registry, repository: repository.to_owned(), tag, digest })
-    }
-}
-
-/// The first part of a name is a registry when it cannot be a repository's.
-fn is_host(part: &str) -> bool {
-    part.contains(['.', ':']) || part == "localhost"
-}
-
-fn is_path_component(part: &str) -> bool {
-    let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    part.bytes().all(|b| inside(b) || matches!(b, b'.' | b'_' | b'-'))
-        && part.bytes().next().is_some_and(inside)
-        && part.bytes().last().is_some_and(inside)
-}
-
-fn is_tag(tag: &str) -> bool {
-    (1..=128).contains(&tag.len())
-        && !tag.starts_with(['.', '-'])
-        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-}
-
-fn is_digest(digest: &str) -> bool {
-    digest.split_once(':').is_some_and(|(algorithm, hex)| {
-        !algorithm.is_empty() && hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit())
-    })
-}
-
-/// An image that can be run.
+/// A program of this machine that an image is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ResolvedImage {
+pub(crate) struct Program {
     /// The executable.
     pub(crate) path: PathBuf,
     /// The image's default command.
     pub(crate) arguments: Vec<String>,
     /// Whether the task definition's command is for another image.
     pub(crate) fixed_arguments: bool,
+}
+
+/// Where an image's content is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A program, to be run as it is or to be packed.
+    Program(Program),
+    /// An image in files.
+    File(PathBuf),
+    /// Nothing is said of its repository here: it can only have been pushed.
+    Pushed,
+}
+
+/// An image that can be run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pulled {
+    /// What is run, before the command.
+    pub(crate) entry_point: Vec<String>,
+    /// The default command.
+    pub(crate) command: Vec<String>,
+    /// Whether the task definition's command is for another image.
+    pub(crate) fixed_arguments: bool,
+    /// `NAME=value`, in order.
+    pub(crate) environment: Vec<String>,
+    /// Absent is root.
+    pub(crate) user: Option<String>,
+    /// Absent is the root directory.
+    pub(crate) working_directory: Option<String>,
+    /// Absent is SIGTERM.
+    pub(crate) stop_signal: Option<String>,
+    /// Directories of its files, lowest first; none for a plain process.
+    pub(crate) layers: Vec<PathBuf>,
+}
+
+impl From<Program> for Pulled {
+    fn from(program: Program) -> Self {
+        Self {
+            entry_point: vec![program.path.display().to_string()],
+            command: program.arguments,
+            fixed_arguments: program.fixed_arguments,
+            ..Self::default()
+        }
+    }
+}
+
+fn not_found(image: &str, why: String) -> PullError {
+    PullError(format!("failed to resolve reference \"{image}\": not found: {why}"))
 }
 
 /// Repositories by name, kept in one file.
@@ -172,39 +160,53 @@ impl ImageCatalog {
         Ok(())
     }
 
-    /// The runnable image behind a reference.
-    pub(crate) fn resolve(
-        &self,
-        image: &str,
-        own_binary: &Path,
-    ) -> Result<ResolvedImage, PullError> {
-        let not_found = |why: String| {
-            PullError(format!("failed to resolve reference \"{image}\": not found: {why}"))
-        };
+    /// Where the image behind a reference comes from.
+    pub(crate) fn origin(&self, image: &str, own_binary: &Path) -> Result<Origin, PullError> {
         let reference: ImageReference = image.parse().map_err(|_| {
             PullError(format!("invalid reference format: \"{image}\" is no image reference"))
         })?;
-        let source = self.find(&reference).ok_or_else(|| {
-            not_found(format!("no image source is given for repository {}", reference.repository))
-        })?;
-        let ImageSource::Binary { path, arguments, fixed_arguments, tags } = source;
-        if let (Some(tags), Some(tag)) = (tags, &reference.tag)
+        let Some(source) = self.find(&reference) else { return Ok(Origin::Pushed) };
+        if let (Some(tags), Some(tag)) = (source.tags(), &reference.tag)
             && !tags.contains(tag)
         {
-            return Err(not_found(format!("the repository has no tag {tag}")));
+            return Err(not_found(image, format!("the repository has no tag {tag}")));
         }
+        let (path, arguments, fixed_arguments) = match source {
+            ImageSource::File { path, .. } => return Ok(Origin::File(path.into())),
+            ImageSource::Binary { path, arguments, fixed_arguments, .. } => {
+                (path, arguments, *fixed_arguments)
+            }
+        };
         let path = if path == OWN_BINARY { own_binary } else { Path::new(path) };
         let usable =
             fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
         if !usable {
             let path = path.display();
-            return Err(not_found(format!("its source {path} is not an executable file")));
+            return Err(not_found(image, format!("its source {path} is not an executable file")));
         }
-        Ok(ResolvedImage {
-            path: path.to_owned(),
-            arguments: arguments.clone(),
-            fixed_arguments: *fixed_arguments,
-        })
+        let (path, arguments) = (path.to_owned(), arguments.clone());
+        Ok(Origin::Program(Program { path, arguments, fixed_arguments }))
+    }
+
+    /// The program behind a reference, for whoever can run nothing else.
+    pub(crate) fn program(&self, image: &str, own_binary: &Path) -> Result<Program, PullError> {
+        match self.origin(image, own_binary)? {
+            Origin::Program(program) => Ok(program),
+            Origin::File(path) => Err(not_found(
+                image,
+                format!(
+                    "{} is an image of a whole file system, and the process driver runs single \
+                     programs only",
+                    path.display()
+                ),
+            )),
+            Origin::Pushed => Err(not_found(
+                image,
+                "no image source is given for its repository, and the process driver has no \
+                 registry"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// The source of a repository: by registry and repository, else by repository alone.
@@ -229,30 +231,6 @@ impl ImageCatalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn references_come_apart() {
-        const ECR: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
-        let digest = format!("sha256:{}", "0".repeat(64));
-        for (text, registry, repository, tag, with_digest) in [
-            (format!("{ECR}/broxiva/api:v1"), Some(ECR), "broxiva/api", Some("v1"), false),
-            (format!("{ECR}/api@{digest}"), Some(ECR), "api", None, true),
-            (format!("{ECR}/api:v2@{digest}"), Some(ECR), "api", Some("v2"), true),
-            ("python:3.11-slim".into(), None, "python", Some("3.11-slim"), false),
-            ("docker.io/library/nginx".into(), None, "nginx", Some("latest"), false),
-            ("localhost:5000/a/b".into(), Some("localhost:5000"), "a/b", Some("latest"), false),
-            ("team/app".into(), None, "team/app", Some("latest"), false),
-        ] {
-            let parsed: ImageReference = text.parse().expect(&text);
-            assert_eq!(parsed.registry.as_deref(), registry, "{text}");
-            assert_eq!(parsed.repository, repository, "{text}");
-            assert_eq!(parsed.tag.as_deref(), tag, "{text}");
-            assert_eq!(parsed.digest.is_some(), with_digest, "{text}");
-        }
-        for bad in ["", "UPPER/case", "a b", "a:", "a:-x", "a@sha256:xyz", "/a", "a/", "a//b"] {
-            assert!(bad.parse::<ImageReference>().is_err(), "{bad}");
-        }
-    }
 
     fn catalog(sources: &[(&str, Option<&[&str]>)]) -> ImageCatalog {
         let sources = sources.iter().map(|(repository, tags)| {
@@ -279,7 +257,7 @@ mod tests {
             ("other.example.com/web", None),
             ("api", None),
         ] {
-            let resolved = catalog.resolve(image, own).ok();
+            let resolved = catalog.program(image, own).ok();
             assert_eq!(resolved.map(|r| r.arguments[0].clone()).as_deref(), found, "{image}");
         }
     }
@@ -288,23 +266,24 @@ mod tests {
     #[test]
     fn ecs_stop_8_what_cannot_be_pulled_is_named() {
         let mut catalog = catalog(&[("api", Some(&["v1"])), ("own", None), ("gone", None)]);
-        let ImageSource::Binary { path, .. } = catalog.sources.get_mut("own").expect("there");
-        *path = OWN_BINARY.to_owned();
-        let ImageSource::Binary { path, .. } = catalog.sources.get_mut("gone").expect("there");
-        *path = "/bin".to_owned();
+        for (name, new) in [("own", OWN_BINARY), ("gone", "/bin")] {
+            if let Some(ImageSource::Binary { path, .. }) = catalog.sources.get_mut(name) {
+                *path = new.to_owned();
+            }
+        }
         let own = Path::new("/bin/sh");
         for (image, why) in [
             ("api:v2", "no tag v2"),
-            ("r.io/nothing:v1", "repository nothing"),
+            ("r.io/nothing:v1", "no image source is given"),
             ("gone:1", "/bin is not an executable file"),
             ("Bad Name", "invalid reference"),
         ] {
-            let error = catalog.resolve(image, own).expect_err(image).to_string();
+            let error = catalog.program(image, own).expect_err(image).to_string();
             assert!(error.starts_with("CannotPullContainerError: "), "{error}");
             assert!(error.contains(&format!("\"{image}\"")) && error.contains(why), "{error}");
         }
-        assert!(catalog.resolve("api:v1", own).is_ok());
-        assert_eq!(catalog.resolve("own", own).expect("own binary").path, own);
+        assert!(catalog.program("api:v1", own).is_ok());
+        assert_eq!(catalog.program("own", own).expect("own binary").path, own);
     }
 
     #[test]

@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use neargate_core::container_health::CheckSchedule;
 use neargate_core::id::TaskId;
 use neargate_core::input::{ContainerHealth, Exit};
+use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::process::Identity;
+use crate::sandbox::{Sandbox, stop_signal};
 
 /// Everything the shim needs to know. Durations are real milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,23 @@ pub(crate) struct ContainerSpec {
     pub(crate) restart: Option<RestartSpec>,
     /// Datagram socket of the engine.
     pub(crate) socket: PathBuf,
+    /// Environment variables whose values the shim is told on its standard input, as one JSON
+    /// object, when it starts: secrets are not written down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secret_names: Vec<String>,
+    /// Absent: output goes to a file of the container's directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<LogSpec>,
+    /// Absent: a plain process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sandbox: Option<Sandbox>,
+}
+
+impl ContainerSpec {
+    /// What asks the container to stop.
+    pub(crate) fn stop_signal(&self) -> Signal {
+        stop_signal(self.sandbox.as_ref().and_then(|sandbox| sandbox.stop_signal.as_deref()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +63,43 @@ pub(crate) struct HealthCheckSpec {
 pub(crate) struct RestartSpec {
     pub(crate) ignored_exit_codes: Vec<i32>,
     pub(crate) attempt_period_ms: u64,
+}
+
+/// Where a container's output goes (ECS-TD-21).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogSpec {
+    /// Directory of the log store.
+    pub(crate) root: PathBuf,
+    pub(crate) group: String,
+    pub(crate) stream: String,
+    #[serde(default)]
+    pub(crate) delivery: LogDelivery,
+    #[serde(default)]
+    pub(crate) multiline: Option<LogMultiline>,
+}
+
+/// What happens to lines while the disk refuses (ECS-TD-23).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogDelivery {
+    Blocking,
+    NonBlocking { buffer_bytes: usize },
+}
+
+impl Default for LogDelivery {
+    fn default() -> Self {
+        Self::NonBlocking { buffer_bytes: neargate_logs::BUFFER_BYTES_DEFAULT }
+    }
+}
+
+/// How lines become one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogMultiline {
+    /// `awslogs-multiline-pattern`.
+    Pattern(String),
+    /// `awslogs-datetime-format`.
+    DatetimeFormat(String),
 }
 
 /// What a task directory says of itself, for people who look into it.
@@ -138,8 +194,27 @@ impl ContainerDir {
         self.0.join("output.log")
     }
 
+    /// The pipe to the log stream.
+    pub(crate) fn fifo(&self) -> PathBuf {
+        self.0.join("output")
+    }
+
     pub(crate) fn work(&self) -> PathBuf {
         self.0.join("work")
+    }
+
+    /// Where the root of a sandboxed container is mounted, seen by its shim only.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.0.join("root")
+    }
+
+    /// What was asked for and could not be had; written by the shim, one sentence each.
+    pub(crate) fn read_warnings(&self) -> Vec<String> {
+        read_json(&self.0.join("warnings")).unwrap_or_default()
+    }
+
+    pub(crate) fn write_warnings(&self, warnings: &[String]) -> io::Result<()> {
+        write_json(&self.0.join("warnings"), &warnings)
     }
 
     pub(crate) fn stopping(&self) -> PathBuf {

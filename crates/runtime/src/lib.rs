@@ -10,19 +10,34 @@
 //! What this driver does not do: limit CPU and memory, separate file systems and users
 //! (`workingDirectory`, `user`, `readonlyRootFilesystem` are without effect), read secrets.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod capabilities;
+mod cgroup;
 mod container;
+mod driver;
 mod error;
+mod estate;
 mod images;
 mod layout;
 mod logs;
+mod oci_spec;
 mod process;
+mod raw;
+mod rootfs;
 mod runtime;
+mod sandbox;
+mod seccomp;
 pub mod shim;
+mod usage;
+mod users;
 mod watch;
 
+pub use driver::{Choice, Driver, UnknownDriver, choose, examine};
 pub use error::Error;
+pub use estate::clear_ground;
 pub use images::{ImageReference, ImageSource, InvalidReference, OWN_BINARY};
-pub use logs::log_path;
-pub use runtime::{Observer, Runtime, RuntimeOptions};
+pub use logs::{container_directory, log_path};
+pub use neargate_vpc::LINK_LOCAL_RESOLVER;
+pub use runtime::{Observer, Runtime, RuntimeOptions, Secrets};
+pub use usage::{Interface, Meter, Throttling, Traffic, Usage};

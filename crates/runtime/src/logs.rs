@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use neargate_core::id::TaskId;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, is_container_name};
 
 /// The file with stdout and stderr of the container, while its task exists and for a while after.
 #[must_use]
@@ -12,4 +12,11 @@ pub fn log_path(home: &Path, task: TaskId, container: &str) -> PathBuf {
     let layout = Layout::new(home.to_owned());
     let current = layout.container(task, container).log();
     if current.exists() { current } else { layout.kept_log(task, container) }
+}
+
+/// The directory of a container, while its task exists.
+#[must_use]
+pub fn container_directory(home: &Path, task: TaskId, container: &str) -> Option<PathBuf> {
+    let directory = Layout::new(home.to_owned()).container(task, container);
+    is_container_name(container).then(|| directory.path().to_owned())
 }

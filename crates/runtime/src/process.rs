@@ -95,6 +95,16 @@ impl Process {
         }
     }
 
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether it has ended, reaped or not.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut descriptors = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut descriptors, PollTimeout::ZERO), Ok(ready) if ready > 0)
+    }
+
     /// SIGKILL to the process and its group.
     pub(crate) fn kill_group(&self) {
         // A group has no pidfd. Its id belongs to it as long as its leader lives.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,16 +12,20 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use neargate_core::effect::TaskLaunch;
+use neargate_core::effect::{Network, TaskLaunch};
 use neargate_core::id::TaskId;
 use neargate_core::input::{Exit, Observation};
+use neargate_core::log_group::LogGroupSpec;
 use rustix::process::{Pid, Resource, Signal};
 
 use crate::container::{Surroundings, argv, environment, health_check, restart};
+use crate::driver::Driver;
 use crate::error::Error;
-use crate::images::{ImageCatalog, ImageSource};
+use crate::estate::Estate;
+use crate::images::{ImageCatalog, ImageSource, Pulled};
 use crate::layout::{ContainerSpec, Layout, TaskSpec, is_container_name, write_json};
 use crate::process::{Process, kill_marked};
+use crate::sandbox::BackendKind;
 use crate::watch::{Key, Watcher, send};
 
 /// Threads that carry out wishes. All wishes for one task go to the same one, in order.
@@ -35,6 +39,9 @@ const RELEASES_PER_PRUNING: u64 = 64;
 /// quickly; it may call the runtime's non-blocking methods.
 pub type Observer = Arc<dyn Fn(Observation) + Send + Sync>;
 
+/// Values of secrets by the variable they are given in.
+pub type Secrets = BTreeMap<String, String>;
+
 /// How to run tasks.
 #[derive(Clone, Debug)]
 pub struct RuntimeOptions {
@@ -47,6 +54,8 @@ pub struct RuntimeOptions {
     pub pace: u32,
     /// `<ip>:<port>` of the DNS server for discovery names.
     pub dns: String,
+    /// How tasks are made real.
+    pub driver: Driver,
 }
 
 /// The `process` driver. Dropping it leaves the tasks running.
@@ -64,12 +73,14 @@ struct Shared {
     catalog: Mutex<ImageCatalog>,
     watcher: Watcher,
     releases: AtomicU64,
+    /// What containers stand on; `None` for plain processes.
+    estate: Option<Estate>,
 }
 
 enum Job {
     AttachNetwork(Arc<TaskLaunch>),
     PullImages(Arc<TaskLaunch>),
-    Start(Arc<TaskLaunch>, String),
+    Start(Arc<TaskLaunch>, String, Result<Secrets, String>),
     Signal(TaskId, String, Signal),
     Release(TaskId),
 }
@@ -77,7 +88,7 @@ enum Job {
 impl Job {
     fn task(&self) -> TaskId {
         match self {
-            Job::AttachNetwork(launch) | Job::PullImages(launch) | Job::Start(launch, _) => {
+            Job::AttachNetwork(launch) | Job::PullImages(launch) | Job::Start(launch, ..) => {
                 launch.task
             }
             Job::Signal(task, ..) | Job::Release(task) => *task,
@@ -100,6 +111,12 @@ impl Runtime {
         }
         let catalog = Mutex::new(ImageCatalog::open(layout.images())?);
         let watcher = Watcher::new(layout.clone(), observer)?;
+        let estate = match options.driver {
+            Driver::Process => None,
+            Driver::Container => Some(BackendKind::Libcontainer),
+            Driver::Runc => Some(BackendKind::Runc("runc".into())),
+        };
+        let estate = estate.map(|backend| Estate::open(&options.home, backend)).transpose()?;
         let shared = Arc::new(Shared {
             dns: RwLock::new(options.dns.clone()),
             path: std::env::var("PATH").ok(),
@@ -108,6 +125,7 @@ impl Runtime {
             catalog,
             watcher,
             releases: AtomicU64::new(0),
+            estate,
         });
 
         let mut runtime = Self { shared, workers: Vec::new(), threads: Vec::new() };
@@ -169,10 +187,48 @@ impl Runtime {
         self.give(Job::PullImages(launch));
     }
 
-    /// Starts a container that has not been started; answered by `ContainerStarted` or
-    /// `ContainerFailed`. Of one that has been, everything known is reported again.
-    pub fn start_container(&self, launch: Arc<TaskLaunch>, container: &str) {
-        self.give(Job::Start(launch, container.to_owned()));
+    /// Starts a container that has not been started, with the values of its secrets or the reason
+    /// why there are none; answered by `ContainerStarted` or `ContainerFailed`. Of one that has
+    /// been, everything known is reported again.
+    pub fn start_container(
+        &self,
+        launch: Arc<TaskLaunch>,
+        container: String,
+        secrets: Result<Secrets, String>,
+    ) {
+        self.give(Job::Start(launch, container, secrets));
+    }
+
+    /// Makes the network what it is to be; what is not in it goes.
+    pub fn publish_network(&self, network: &Network) {
+        if let Some(estate) = &self.shared.estate {
+            estate.publish(network);
+        }
+    }
+
+    /// Where the platform's network namespace is pinned; `None` when tasks share the machine's.
+    #[must_use]
+    pub fn namespace(&self) -> Option<PathBuf> {
+        self.shared.estate.as_ref().map(Estate::namespace)
+    }
+
+    /// A socket in the platform's network on which the tasks' metadata is served; `None` when
+    /// tasks share the machine's network.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn metadata_listener(&self) -> io::Result<Option<TcpListener>> {
+        self.shared.estate.as_ref().map(Estate::metadata_listener).transpose()
+    }
+
+    /// Makes a log group what it is to be.
+    pub fn put_log_group(&self, spec: &LogGroupSpec) {
+        let _ = spec;
+    }
+
+    /// Removes a log group with everything in it.
+    pub fn remove_log_group(&self, name: &str) {
+        let _ = name;
     }
 
     /// SIGTERM to the container's process, also to one that its restart policy or an earlier wish
@@ -252,7 +308,7 @@ impl Shared {
                     let result = self.pull(&launch);
                     self.tell_task(launch.task, result, |task| Observation::ImagesPulled { task });
                 }
-                Job::Start(launch, container) => self.start(&launch, container),
+                Job::Start(launch, container, secrets) => self.start(&launch, container, secrets),
                 Job::Signal(task, container, signal) => self.signal((task, container), signal),
                 Job::Release(task) => self.release(task),
             }
@@ -273,13 +329,16 @@ impl Shared {
 
     fn attach(&self, launch: &TaskLaunch) -> Result<(), String> {
         let address = launch.address;
-        UdpSocket::bind((address, 0)).map_err(|error| {
-            format!(
-                "ResourceInitializationError: unable to use address {address} of subnet {}: \
-                 {error}; the process driver needs subnets inside 127.0.0.0/8",
-                launch.subnet
-            )
-        })?;
+        match &self.estate {
+            Some(estate) => estate.attach(launch)?,
+            None => UdpSocket::bind((address, 0)).map(|_| ()).map_err(|error| {
+                format!(
+                    "ResourceInitializationError: unable to use address {address} of subnet {}: \
+                     {error}; the process driver needs subnets inside 127.0.0.0/8",
+                    launch.subnet
+                )
+            })?,
+        }
         let spec = TaskSpec {
             task: launch.task,
             cluster: launch.cluster.clone(),
@@ -296,13 +355,22 @@ impl Shared {
     }
 
     fn pull(&self, launch: &TaskLaunch) -> Result<(), String> {
-        let catalog = self.catalog();
-        for container in &launch.definition.containers {
-            catalog
-                .resolve(&container.image, &self.options.binary)
-                .map_err(|error| error.to_string())?;
+        launch.definition.containers.iter().try_for_each(|c| self.image(&c.image).map(|_| ()))
+    }
+
+    /// The image behind a reference. The error is a stopped reason (ECS-STOP-8).
+    fn image(&self, image: &str) -> Result<Pulled, String> {
+        let binary = &self.options.binary;
+        match &self.estate {
+            None => {
+                let program = self.catalog().program(image, binary);
+                program.map(Pulled::from).map_err(|error| error.to_string())
+            }
+            Some(estate) => {
+                let origin = self.catalog().origin(image, binary);
+                estate.pull(image, origin.map_err(|error| error.to_string())?)
+            }
         }
-        Ok(())
     }
 
     /// A plain process cannot get more open files than this machine grants Neargate; it gets what
@@ -315,7 +383,7 @@ impl Shared {
         (soft.min(ceiling), hard.min(ceiling))
     }
 
-    fn start(&self, launch: &TaskLaunch, name: String) {
+    fn start(&self, launch: &TaskLaunch, name: String, secrets: Result<Secrets, String>) {
         let key = (launch.task, name);
         let dir = self.layout.container(launch.task, &key.1);
         {
@@ -329,7 +397,7 @@ impl Shared {
             }
             container.starting = true;
         }
-        match self.start_shim(launch, &key.1) {
+        match secrets.and_then(|secrets| self.start_shim(launch, &key.1, secrets)) {
             Ok(shim) => self.watcher.shim_started(&key, shim),
             Err(reason) => {
                 self.watcher.state().containers.remove(&key);
@@ -339,7 +407,7 @@ impl Shared {
         }
     }
 
-    fn start_shim(&self, launch: &TaskLaunch, name: &str) -> Result<Pid, String> {
+    fn start_shim(&self, launch: &TaskLaunch, name: &str, secrets: Secrets) -> Result<Pid, String> {
         let definition = launch.definition.container(name).ok_or_else(|| {
             format!(
                 "CannotCreateContainerError: task definition {} has no container {name}",
@@ -352,28 +420,37 @@ impl Shared {
                  letters, digits, - and _"
             ));
         }
-        let image = self
-            .catalog()
-            .resolve(&definition.image, &self.options.binary)
-            .map_err(|error| error.to_string())?;
+        let image = self.image(&definition.image)?;
         let dns = self.dns.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let surroundings =
-            Surroundings { dns: &dns, binary: &self.options.binary, path: self.path.as_deref() };
+        let surroundings = Surroundings {
+            isolated: self.estate.is_some(),
+            dns: &dns,
+            binary: &self.options.binary,
+            path: self.path.as_deref(),
+        };
+        let mut environment = environment(launch, definition, &image, &surroundings);
+        // A variable that is secret is told in secret only.
+        environment.retain(|name, _| !secrets.contains_key(name));
         let spec = ContainerSpec {
             task: launch.task,
             container: name.to_owned(),
             argv: argv(definition, &image),
-            environment: environment(launch, definition, &image, &surroundings),
+            environment,
             nofile: definition.nofile.map(|wanted| self.within_open_file_limit(name, wanted)),
             health_check: health_check(definition, self.options.pace),
             restart: restart(definition, self.options.pace),
             socket: self.layout.socket(),
+            secret_names: secrets.keys().cloned().collect(),
+            log: None,
+            sandbox: self.estate.as_ref().map(|e| e.sandbox(launch, definition, &image)),
         };
         let dir = self.layout.container(launch.task, name);
-        dir.create(&spec).map_err(|error| {
+        let names = |estate: &Estate| estate.write_names(launch, &dir);
+        let created = dir.create(&spec);
+        created.and_then(|()| self.estate.as_ref().map_or(Ok(()), names)).map_err(|error| {
             format!("CannotCreateContainerError: creating {}: {error}", dir.path().display())
         })?;
-        spawn_shim(&self.options.binary, dir.path()).map_err(|error| {
+        spawn_shim(&self.options.binary, dir.path(), &secrets).map_err(|error| {
             let binary = self.options.binary.display();
             format!("CannotStartContainerError: starting {binary} shim: {error}")
         })
@@ -403,6 +480,11 @@ impl Shared {
         }
         let news = self.watcher.news(&mut state, &key);
         self.watcher.tell(news);
+        // ECS-TASK-9: an image may want another signal than SIGTERM.
+        let signal = match signal {
+            Signal::TERM => dir.read_spec().map_or(Signal::TERM, |spec| spec.stop_signal()),
+            other => other,
+        };
         let container = state.containers.entry(key.clone()).or_default();
         if container.stop != Some(Signal::KILL) {
             container.stop = Some(signal);
@@ -418,6 +500,9 @@ impl Shared {
             self.keep_log(task, &name);
         }
         self.watcher.state().containers.retain(|(owner, _), _| *owner != task);
+        if let Some(estate) = &self.estate {
+            estate.release(task);
+        }
         let dir = self.layout.task(task);
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -451,6 +536,7 @@ impl Shared {
                 if !shim.wait_for_end() {
                     shim.signal(Signal::KILL);
                     kill_marked(task, name);
+                    crate::shim::clear(&dir);
                 }
             }
             // It is between its start and the container's.
@@ -458,9 +544,14 @@ impl Shared {
                 shim.signal(Signal::KILL);
                 shim.wait_for_end();
                 kill_marked(task, name);
+                crate::shim::clear(&dir);
             }
-            (None, _) if process.is_some() => kill_marked(task, name),
-            (None, _) => {}
+            (None, _) => {
+                if process.is_some() {
+                    kill_marked(task, name);
+                }
+                crate::shim::clear(&dir);
+            }
         }
     }
 
@@ -489,15 +580,20 @@ impl Shared {
     }
 }
 
-/// A plain exec of the binary with nothing of the engine's: no environment, no descriptors.
-fn spawn_shim(binary: &Path, dir: &Path) -> io::Result<Pid> {
-    let child = Command::new(binary)
+/// A plain exec of the binary with nothing of the engine's: no environment, no descriptors. Secrets
+/// go by a pipe, which nobody else can read and nothing keeps.
+fn spawn_shim(binary: &Path, dir: &Path, secrets: &Secrets) -> io::Result<Pid> {
+    let mut child = Command::new(binary)
         .arg("shim")
         .arg(dir)
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(if secrets.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A shim that has ended already says itself why.
+        let _ended = serde_json::to_writer(&mut stdin, secrets);
+    }
     Ok(Pid::from_child(&child))
 }

@@ -205,6 +205,9 @@ impl Watcher {
         let process = dir.read_process();
         if !container.started_told && (process.is_some() || exit.is_some()) {
             container.started_told = true;
+            for warning in dir.read_warnings() {
+                tracing::warn!(%task, container = name, "{warning}");
+            }
             news.push(Observation::ContainerStarted { task: *task, container: name.clone() });
         }
         if process.is_some() && process != container.process {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use neargate_core::id::TaskId;
+pub use neargate_core::id::derived;
 use neargate_core::platform::Identity;
 
 /// `arn:aws:<service>:<region>:<account>:<resource>`.
@@ -28,6 +30,12 @@ pub fn resource<'a>(text: &'a str, service: &str, kind: &str) -> Option<&'a str>
     (found == service).then_some(resource)?.strip_prefix(kind)?.strip_prefix('/')
 }
 
+/// CloudWatch log group, without the `:*` that some operations put after it (CWL-GRP-3).
+#[must_use]
+pub fn log_group(identity: &Identity, name: &str) -> String {
+    of(identity, "logs", format_args!("log-group:{name}"))
+}
+
 /// ECS cluster.
 #[must_use]
 pub fn cluster(identity: &Identity, name: &str) -> String {
@@ -44,6 +52,13 @@ pub fn service(identity: &Identity, cluster: &str, name: &str) -> String {
 #[must_use]
 pub fn task(identity: &Identity, cluster: &str, id: impl fmt::Display) -> String {
     of(identity, "ecs", format_args!("task/{cluster}/{id}"))
+}
+
+/// Container of an ECS task.
+#[must_use]
+pub fn container(identity: &Identity, cluster: &str, task: TaskId, name: &str) -> String {
+    let id = derived_uuid(&[&task.0.to_le_bytes(), name.as_bytes()]);
+    of(identity, "ecs", format_args!("container/{cluster}/{task}/{id}"))
 }
 
 /// ECS task definition.
@@ -78,23 +93,6 @@ pub fn rule(identity: &Identity, balancer: (&str, u64), listener: u64, id: u64) 
     let (name, balancer) = balancer;
     let path = format_args!("listener-rule/app/{name}/{balancer:016x}/{listener:016x}/{id:016x}");
     of(identity, "elasticloadbalancing", path)
-}
-
-/// The id of a part of something: always the same for the same parts, different from its
-/// neighbours', so that what the platform knows by number or name needs no stored id.
-#[must_use]
-pub fn derived(parts: &[&[u8]]) -> u64 {
-    // FNV-1a with a length before each part, then a finishing mix, for short parts differ in few
-    // bits only.
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for part in parts {
-        for byte in (part.len() as u64).to_le_bytes().iter().chain(*part) {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
 
 /// A UUID for a part of something, as [`derived`].

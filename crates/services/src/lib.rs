@@ -14,6 +14,7 @@ mod ecs;
 mod elbv2;
 mod error;
 mod fields;
+mod logs;
 mod names;
 mod note;
 mod page;
@@ -52,6 +53,7 @@ type Table = &'static [(&'static str, Operation)];
 const SERVICES: &[(&str, Table)] = &[
     ("ecs", ecs::OPERATIONS),
     ("elbv2", elbv2::OPERATIONS),
+    ("logs", logs::OPERATIONS),
     ("servicediscovery", servicediscovery::OPERATIONS),
     ("sts", sts::OPERATIONS),
 ];
@@ -77,6 +79,7 @@ pub fn refused(service: &str, rejection: &Rejection) -> AwsError {
     match service {
         "ecs" => ecs::refused(rejection),
         "elbv2" => elbv2::refused(rejection),
+        "logs" => logs::refused(rejection),
         _ => error::client("InvalidInput", rejection.to_string()),
     }
 }

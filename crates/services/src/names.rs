@@ -33,10 +33,10 @@ pub(crate) fn security_group_id(name: &str) -> String {
     shown("sg", name)
 }
 
-/// The name of the security group with that id, if a service uses it under a name; else the id.
+/// The name of the security group with that id, if it has one; else the id.
 pub(crate) fn security_group_name(platform: &Platform, id: &str) -> String {
-    let mut names = platform.services().flat_map(|s| &s.spec.security_groups);
-    names.find(|name| security_group_id(name) == id).map_or(id, String::as_str).to_owned()
+    let mut names = platform.security_groups().map(|group| group.name.as_str());
+    names.find(|name| security_group_id(name) == id).unwrap_or(id).to_owned()
 }
 
 /// The VPC that everything is in unless a client named one.

@@ -9,7 +9,7 @@ use neargate_core::load_balancer::{
     Action, Condition, DEFAULT_IDLE_TIMEOUT_MS, ListenerSpec, LoadBalancerSpec, Rule,
     TargetGroupSpec, TargetHealthCheck, WeightedTargetGroup,
 };
-use neargate_core::network::SubnetSpec;
+use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
 use neargate_core::service::{
     CapacityProviderStrategyItem, DeploymentConfiguration, ServiceLoadBalancer, ServiceName,
     ServiceRegistry, ServiceSpec, TaskDefinitionRef,
@@ -20,6 +20,7 @@ use neargate_core::task_definition::{
 use neargate_core::time::SECOND;
 
 pub(crate) const CLUSTER: &str = "main";
+const VPC: &str = "main";
 pub(crate) const LOAD_BALANCER: &str = "lb";
 const PORT: u16 = 8080;
 
@@ -76,6 +77,7 @@ impl ServiceForm {
             registry: self.registry.then_some(registry),
             subnets: self.zones.iter().map(|zone| format!("private-{zone}")).collect(),
             security_groups: Vec::new(),
+            public_ip: false,
             health_check_grace_period_ms: self.grace_ms,
             zone_rebalancing: self.rebalancing,
             enable_execute_command: false,
@@ -140,17 +142,21 @@ pub(crate) fn foundation(prefix: u8) -> Vec<Command> {
     let subnet = |(index, zone): (u8, char)| {
         Command::PutSubnet(SubnetSpec {
             name: format!("private-{zone}"),
+            vpc: VPC.to_owned(),
+            internet: Internet::Nat,
             zone: format!("zone-{zone}"),
             base: Ipv4Addr::new(10, 16 * index, 0, 0),
             prefix,
         })
     };
-    let mut commands = vec![Command::PutCluster { name: CLUSTER.to_owned() }];
+    let vpc = VpcSpec { name: VPC.to_owned(), base: Ipv4Addr::new(10, 0, 0, 0), prefix: 8 };
+    let mut commands = vec![Command::PutCluster { name: CLUSTER.to_owned() }, Command::PutVpc(vpc)];
     commands.extend([(0, 'a'), (1, 'b'), (2, 'c')].map(subnet));
     commands.push(Command::PutLoadBalancer(LoadBalancerSpec {
         name: LOAD_BALANCER.to_owned(),
         internet_facing: true,
-        subnets: vec!["private-a".to_owned()],
+        subnets: ["private-a", "private-b", "private-c"].map(str::to_owned).to_vec(),
+        security_groups: Vec::new(),
         idle_timeout_ms: DEFAULT_IDLE_TIMEOUT_MS,
         tags: BTreeMap::new(),
     }));

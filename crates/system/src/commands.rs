@@ -1,15 +1,16 @@
 //! From a description to what the platform is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use neargate_core::input::Command;
 use neargate_core::load_balancer::{ListenerSpec, LoadBalancerSpec};
-use neargate_core::network::SubnetSpec;
+use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
 use neargate_core::service::ServiceName;
 use neargate_core::task_definition::TaskDefinition;
 
 use crate::loopback;
-use crate::system::{Environment, Image, ImageOrigin, LoadBalancer, Service, System};
+use crate::system::{Environment, Image, ImageOrigin, LoadBalancer, Nat, Service, System};
 
 /// The label that says which system a service belongs to.
 pub const SYSTEM_TAG: &str = "neargate:system";
@@ -43,9 +44,23 @@ impl System {
                 commands.push(Command::PutCluster { name: environment.cluster.clone() });
             }
         }
+        let networks = selected.iter().map(|environment| &environment.network);
+        for network in networks.clone() {
+            if seen.insert(("vpc", network.name.as_str())) {
+                let (base, prefix) = match options.loopback_network {
+                    Some(h) => (Ipv4Addr::new(127, h, 0, 0), 16),
+                    None => network.cidr,
+                };
+                commands.push(Command::PutVpc(VpcSpec {
+                    name: network.name.clone(),
+                    base,
+                    prefix,
+                }));
+            }
+        }
         let loopback = options.loopback_network.map(|h| loopback::map(&self.environments, h));
-        for environment in &selected {
-            for subnet in &environment.network.subnets {
+        for network in networks.clone() {
+            for subnet in &network.subnets {
                 if !seen.insert(("subnet", subnet.name.as_str())) {
                     continue;
                 }
@@ -53,10 +68,21 @@ impl System {
                 let (base, prefix) = mapped.map_or(subnet.cidr, |base| (*base, 24));
                 commands.push(Command::PutSubnet(SubnetSpec {
                     name: subnet.name.clone(),
+                    vpc: network.name.clone(),
+                    internet: match (subnet.public, network.nat) {
+                        (true, _) => Internet::Gateway,
+                        (false, Nat::Single | Nat::PerZone) => Internet::Nat,
+                        (false, Nat::None) => Internet::None,
+                    },
                     zone: subnet.zone.clone(),
                     base,
                     prefix,
                 }));
+            }
+        }
+        for group in networks.flat_map(|network| &network.security_groups) {
+            if seen.insert(("security group", group.name.as_str())) {
+                commands.push(Command::PutSecurityGroup(group.clone()));
             }
         }
         let balancers = self.balancers(&selected);
@@ -79,6 +105,11 @@ impl System {
         for environment in &selected {
             let names = environment.services.iter().filter_map(|s| s.discovery.clone());
             commands.extend(names.map(Command::PutDiscoveryService));
+        }
+        for group in selected.iter().flat_map(|e| &e.services).flat_map(|s| &s.log_groups) {
+            if seen.insert(("log group", group.name.as_str())) {
+                commands.push(Command::PutLogGroup(group.clone()));
+            }
         }
         for environment in &selected {
             for service in &environment.services {

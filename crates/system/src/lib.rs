@@ -31,8 +31,8 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 pub use read::{FILE_NAME, MAX_FILE_BYTES};
 pub use schema::json_schema;
 pub use system::{
-    CustomMetric, Environment, Image, ImageOrigin, LoadBalancer, LogGroup, Nat, Network, Peer,
-    ScalingPolicies, SecurityGroup, SecurityGroupRule, Service, Subnet, System,
+    CustomMetric, Environment, Image, ImageOrigin, LoadBalancer, Nat, Network, ScalingPolicies,
+    Service, Subnet, System,
 };
 
 use std::path::Path;

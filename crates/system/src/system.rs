@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use neargate_core::discovery::DiscoveryServiceSpec;
 use neargate_core::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
+use neargate_core::log_group::LogGroupSpec;
+use neargate_core::network::SecurityGroupSpec;
 use neargate_core::service::ServiceSpec;
 use neargate_core::task_definition::TaskDefinition;
 
@@ -79,7 +81,7 @@ pub struct Network {
     /// In the order of the file.
     pub subnets: Vec<Subnet>,
     /// In the order of the file.
-    pub security_groups: Vec<SecurityGroup>,
+    pub security_groups: Vec<SecurityGroupSpec>,
     /// NAT gateways.
     pub nat: Nat,
 }
@@ -108,44 +110,11 @@ pub enum Nat {
     PerZone,
 }
 
-/// A security group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecurityGroup {
-    /// `<network>-<key>`, unique among networks.
-    pub name: String,
-    /// Who may connect.
-    pub ingress: Vec<SecurityGroupRule>,
-    /// Where connections may go; `None` lets everything out.
-    pub egress: Option<Vec<SecurityGroupRule>>,
-}
-
-/// Traffic that is let through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecurityGroupRule {
-    /// `tcp`, `udp`, or `-1` for every protocol, as EC2 writes them.
-    pub protocol: &'static str,
-    /// First and last port; `None` with every protocol.
-    pub ports: Option<(u16, u16)>,
-    /// The other side.
-    pub peer: Peer,
-}
-
-/// The other side of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// An address range.
-    Cidr(Ipv4Addr, u8),
-    /// Members of the security group of that full name.
-    SecurityGroup(String),
-}
-
 /// A load balancer with the part of its listeners that this environment describes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadBalancer {
     /// What it is.
     pub spec: LoadBalancerSpec,
-    /// Full names of its security groups.
-    pub security_groups: Vec<String>,
     /// With the rules of this environment's services, by priority.
     pub listeners: Vec<ListenerSpec>,
 }
@@ -166,7 +135,7 @@ pub struct Service {
     /// Policies of automatic scaling; limits stand in the service.
     pub scaling: Option<ScalingPolicies>,
     /// Log groups of its containers.
-    pub log_groups: Vec<LogGroup>,
+    pub log_groups: Vec<LogGroupSpec>,
 }
 
 /// Target tracking policies.
@@ -197,15 +166,6 @@ pub struct CustomMetric {
     pub target: u32,
 }
 
-/// A log group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogGroup {
-    /// Its name.
-    pub name: String,
-    /// How long lines are kept; `None` for ever.
-    pub retention_days: Option<u32>,
-}
-
 /// An image repository on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -227,6 +187,10 @@ pub enum ImageOrigin {
         /// Arguments it always gets.
         arguments: Vec<String>,
     },
+    /// An OCI layout or an image archive, absolute.
+    File(PathBuf),
+    /// Pushed to the platform's registry.
+    Registry,
 }
 
 /// Repository and tag (`latest` unless given; `None` with a digest) of an image reference.

@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use neargate_core::input::Command;
-use neargate_core::load_balancer::Action;
 use neargate_core::service::ServiceName;
 use neargate_system::{CommandOptions, ENVIRONMENT_TAG, SYSTEM_TAG, System, load};
 
@@ -45,17 +44,14 @@ fn check_order(commands: &[Command]) {
     };
     for command in commands {
         let needs: Vec<(&str, String)> = match command {
+            Command::PutSubnet(subnet) => vec![("VPC", subnet.vpc.clone())],
+            Command::PutSecurityGroup(group) => vec![("VPC", group.vpc.clone())],
             Command::PutLoadBalancer(b) => {
-                b.subnets.iter().map(|s| ("subnet", s.clone())).collect()
+                let groups = b.security_groups.iter().map(|g| ("security group", g.clone()));
+                b.subnets.iter().map(|s| ("subnet", s.clone())).chain(groups).collect()
             }
             Command::PutListener(listener) => {
-                let rules = listener.rules.iter().map(|rule| &rule.action);
-                let groups =
-                    rules.chain([&listener.default_action]).flat_map(|action| match action {
-                        Action::Forward(groups) => groups.as_slice(),
-                        _ => &[],
-                    });
-                let groups = groups.map(|group| ("target group", group.target_group.clone()));
+                let groups = listener.target_groups().map(|g| ("target group", g.to_owned()));
                 groups.chain([("load balancer", listener.load_balancer.clone())]).collect()
             }
             Command::PutService(service) => {
@@ -67,7 +63,8 @@ fn check_order(commands: &[Command]) {
                     ("cluster", service.name.cluster.clone()),
                     ("family", service.task_definition.family.clone()),
                 ];
-                groups.chain(subnets).chain(names).chain(rest).collect()
+                let allowed = service.security_groups.iter().map(|g| ("security group", g.clone()));
+                groups.chain(subnets).chain(allowed).chain(names).chain(rest).collect()
             }
             _ => Vec::new(),
         };
@@ -76,6 +73,9 @@ fn check_order(commands: &[Command]) {
         }
         match command {
             Command::PutCluster { name } => put(&mut known, "cluster", name.clone()),
+            Command::PutVpc(vpc) => put(&mut known, "VPC", vpc.name.clone()),
+            Command::PutSecurityGroup(g) => put(&mut known, "security group", g.name.clone()),
+            Command::PutLogGroup(group) => put(&mut known, "log group", group.name.clone()),
             Command::PutSubnet(subnet) => put(&mut known, "subnet", subnet.name.clone()),
             Command::PutLoadBalancer(b) => put(&mut known, "load balancer", b.name.clone()),
             Command::PutTargetGroup(group) => put(&mut known, "target group", group.name.clone()),

@@ -12,5 +12,5 @@ fn the_readmes_example_loads() {
     assert_ne!(runnable, example);
     let system =
         load_text("README.md".as_ref(), &runnable).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(system.commands(&["dev"], &Default::default()).len(), 10);
+    assert_eq!(system.commands(&["dev"], &Default::default()).len(), 12);
 }

@@ -57,7 +57,7 @@ impl Chaos {
         let mut client = Client::connect(&global.home()?)?;
         let view = client.platform()?;
         let (commands, note) = plan(&view, &self.fault)?;
-        client.commands(commands, BTreeMap::new())?;
+        client.commands(commands, BTreeMap::new(), Vec::new())?;
         out::note(&note);
         Ok(())
     }

@@ -79,7 +79,7 @@ impl Waiting {
         desired: Option<u32>,
     ) -> Result<(), Failure> {
         let interrupts = Interrupts::catch()?;
-        client.commands(vec![command], BTreeMap::new())?;
+        client.commands(vec![command], BTreeMap::new(), Vec::new())?;
         let accepted = client.platform()?;
         let mut goal = wait::goal_from(&accepted, std::slice::from_ref(service));
         for expected in goal.services.values_mut() {

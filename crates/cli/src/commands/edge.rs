@@ -22,6 +22,9 @@ pub(crate) struct Edge {
     /// Address the listeners bind
     #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST)]
     listen: Ipv4Addr,
+    /// Pin of the network namespace to live in
+    #[arg(long, value_name = "PATH")]
+    network: Option<PathBuf>,
     /// Worker threads [default: one per core, at most 4]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -37,6 +40,7 @@ impl Edge {
         options.pace = self.pace;
         options.dns = self.dns;
         options.listen = self.listen;
+        options.network.clone_from(&self.network);
         options.workers = self.workers;
         neargate_edge::run(&options)?;
         Ok(())

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use crate::cli::Global;
+use crate::cli::{Driver, Global};
 use crate::failure::{Failure, HOME_IN_USE};
 use crate::stand_in;
 
@@ -50,6 +50,9 @@ struct EngineOptions {
     /// Region of a platform that is new or empty
     #[arg(long, value_name = "NAME", hide = true, default_value = neargate_engine::DEFAULT_REGION)]
     default_region: String,
+    /// How tasks are run [default: as those which still run, or the best this machine offers]
+    #[arg(long, value_enum, default_value_t = Driver::Auto)]
+    driver: Driver,
     /// Serve POST /_neargate/reset, which empties the platform
     #[arg(long)]
     resettable: bool,
@@ -89,6 +92,10 @@ impl EngineOptions {
             region: self.region.clone(),
             default_region: self.default_region.clone(),
             resettable: self.resettable,
+            driver: match self.driver.name() {
+                None => None,
+                Some(name) => Some(name.parse().context("--driver")?),
+            },
             ..neargate_engine::Options::new(home.path().to_owned(), binary)
         };
         neargate_engine::run(&options).map_err(|error| {
@@ -107,7 +114,7 @@ pub(crate) struct Shim {
 
 impl Shim {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        done(neargate_runtime::shim::main(&self.directory), "the shim")
+        done(neargate_runtime::shim::main(&[self.directory.clone().into_os_string()]), "the shim")
     }
 }
 

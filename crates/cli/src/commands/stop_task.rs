@@ -34,7 +34,7 @@ impl StopTask {
             return Err(Failure::bad_input(format!("task {} has already stopped", task.id)));
         }
         let command = Command::StopTask { task: task.id.parse()?, reason: self.reason.clone() };
-        client.commands(vec![command], BTreeMap::new())?;
+        client.commands(vec![command], BTreeMap::new(), Vec::new())?;
         if self.json {
             out::json(&serde_json::json!({ "task": task.id, "service": task.service }))?;
         } else {

@@ -71,18 +71,14 @@ pub(crate) struct Up {
 struct Plan {
     commands: Vec<Command>,
     images: BTreeMap<String, ImageSource>,
+    /// References of the containers' secrets.
+    secrets: Vec<String>,
     services: Vec<ServiceName>,
     listeners: Vec<(String, u16)>,
 }
 
 impl Up {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
-        if self.driver == Driver::Container {
-            return Err(Failure::bad_input(
-                "--driver container is not available: this version only has `process`",
-            )
-            .hint("leave --driver out, or write --driver process"));
-        }
         let system = load(&self.directory)?;
         let environments = self.environments(&system)?;
         let home = global.home()?;
@@ -90,15 +86,12 @@ impl Up {
         let wanted = Wanted {
             pace: self.pace,
             port: self.port,
-            driver: (self.driver == Driver::Process).then(|| "process".to_owned()),
+            driver: self.driver.name(),
             region: Some(system.region.clone()),
         };
         let (mut client, status, started) = engine_process::ensure(&home, &wanted, &interrupts)?;
-        if self.driver == Driver::Auto && started {
-            out::note(
-                "driver process: tasks are plain processes on their own loopback addresses; a \
-                 network namespace of their own, isolation and limits are missing\n",
-            );
+        if let (true, Some(note)) = (started, &status.driver_note) {
+            out::note(&format!("driver {}: {note}\n", status.driver));
         }
         let goal = match self.apply(&mut client, &status, &system, &environments) {
             Ok(goal) => goal,
@@ -156,7 +149,15 @@ impl Up {
         };
         let before = client.platform()?;
         let plan = plan(system, environments, &options, &before);
-        client.commands(plan.commands, plan.images)?;
+        let made_up = client.missing_secrets(plan.secrets.clone())?;
+        client.commands(plan.commands, plan.images, plan.secrets)?;
+        if !made_up.is_empty() {
+            out::note(&format!(
+                "random values for secrets that had none: {}; `neargate secret put NAME` sets your \
+                 own\n",
+                made_up.join(", ")
+            ));
+        }
         let mut goal = wait::goal_from(&client.platform()?, &plan.services);
         goal.listeners = plan.listeners;
         Ok(goal)
@@ -265,9 +266,14 @@ fn plan(
     let mut commands = system.commands(environments, options);
     let mut services = Vec::new();
     let mut listeners = Vec::new();
+    let mut secrets = BTreeSet::new();
     for command in &commands {
         match command {
             Command::PutService(spec) => services.push(spec.name.clone()),
+            Command::PutTaskDefinition(definition) => {
+                let references = definition.containers.iter().flat_map(|c| c.secrets.values());
+                secrets.extend(references.cloned());
+            }
             Command::PutListener(spec) => listeners.push((spec.load_balancer.clone(), spec.port)),
             _ => {}
         }
@@ -286,7 +292,7 @@ fn plan(
     let images = system
         .images()
         .iter()
-        .map(|(repository, image)| {
+        .filter_map(|(repository, image)| {
             let tags = (!image.tags.is_empty()).then(|| image.tags.clone());
             let source = match &image.origin {
                 // An application's own command means nothing to what stands in for it.
@@ -302,11 +308,17 @@ fn plan(
                     fixed_arguments: false,
                     tags,
                 },
+                ImageOrigin::File(path) => {
+                    ImageSource::File { path: path.display().to_string(), tags }
+                }
+                // What is pushed is found where it was pushed to.
+                ImageOrigin::Registry => return None,
             };
-            (repository.clone(), source)
+            Some((repository.clone(), source))
         })
         .collect();
-    Plan { commands, images, services, listeners }
+    let secrets = secrets.into_iter().collect();
+    Plan { commands, images, secrets, services, listeners }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ fn a_wrong_file_is_refused_with_file_and_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("neargate.yaml");
     std::fs::write(&file, text.replacen("services:", "servises:", 1)).expect("written");
-    let output = platform.run(&["up", folder.path().to_str().expect("UTF-8"), "--detach"]);
+    let path = folder.path().to_str().expect("UTF-8");
+    let output = platform.run(&["up", path, "--detach", "--driver", crate::DRIVER]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     let line = text.lines().position(|l| l.starts_with("services:")).expect("services") + 1;
@@ -38,7 +39,19 @@ fn a_taken_listener_port_is_reported_and_taken_once_free() {
 
     let platform = Platform::new();
     let path = folder.path().to_str().expect("UTF-8");
-    let arguments = ["up", path, "--detach", "--port", "0", "--pace", "20", "--env", "test"];
+    let arguments = [
+        "up",
+        path,
+        "--detach",
+        "--port",
+        "0",
+        "--pace",
+        "20",
+        "--env",
+        "test",
+        "--driver",
+        crate::DRIVER,
+    ];
     let output = platform.run(&arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");

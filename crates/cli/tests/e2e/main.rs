@@ -10,3 +10,6 @@ mod faults;
 mod platform;
 mod recovery;
 mod rollout;
+
+/// How the tasks of these tests are made.
+const DRIVER: &str = "process";

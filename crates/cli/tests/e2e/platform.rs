@@ -42,6 +42,7 @@ impl Platform {
         let path = system.to_str().expect("UTF-8");
         let mut arguments =
             vec!["up", path, "--detach", "--ephemeral-ports", "--port", "0", "--pace", "20"];
+        arguments.extend(["--driver", crate::DRIVER]);
         arguments.extend_from_slice(options);
         platform.ok(&arguments);
         platform.note_processes();
@@ -95,7 +96,7 @@ impl Platform {
 
     /// Brings the engine of the home back without applying anything.
     pub(crate) fn serve(&mut self) {
-        let mut command = self.command(&["serve", "--port", "0"]);
+        let mut command = self.command(&["serve", "--port", "0", "--driver", crate::DRIVER]);
         self.serving = Some(command.stderr(Stdio::null()).spawn().expect("serve starts"));
         self.until("the engine answers", |_| true);
         self.note_processes();

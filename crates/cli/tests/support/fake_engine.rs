@@ -77,7 +77,8 @@ pub(crate) fn respond(request: &Request, view: &PlatformView) -> Response {
         Request::Status => Response::Status(status()),
         Request::Platform => Response::Platform(view.clone()),
         Request::Events { .. } => Response::Events(Vec::new()),
-        Request::Commands { .. } | Request::Down => Response::Accepted,
+        Request::MissingSecrets { .. } => Response::Missing(Vec::new()),
+        Request::Commands { .. } | Request::PutSecrets(_) | Request::Down => Response::Accepted,
     }
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn status() -> Status {
         },
         edge: EdgeStatus { pid: Some(12) },
         driver: "process".into(),
+        driver_note: None,
         pace: 20,
         home: "/somewhere".into(),
         dns: "127.77.0.2:53".into(),

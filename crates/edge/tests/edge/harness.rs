@@ -483,7 +483,7 @@ pub(crate) fn group_spec(name: &str) -> TargetGroupSpec {
 }
 
 pub(crate) fn group(name: &str, targets: &[Target]) -> Change {
-    Change::TargetGroup { spec: group_spec(name), targets: targets.to_vec() }
+    Change::TargetGroup { spec: group_spec(name), targets: targets.to_vec(), sources: vec![] }
 }
 
 pub(crate) fn forward(groups: &[(&str, u32)]) -> Action {

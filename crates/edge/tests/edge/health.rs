@@ -73,7 +73,7 @@ fn alb_tg_9_a_target_is_healthy_as_soon_as_it_listens() {
     spec.health_check.interval_ms = 3_600_000;
     let targets = vec![Target { address: target, draining: false }];
     engine.sync(vec![
-        Change::TargetGroup { spec, targets },
+        Change::TargetGroup { spec, targets, sources: vec![] },
         listener(80, forward(&[("g", 1)]), vec![]),
     ]);
     eventually("initial checking", || {
@@ -107,7 +107,7 @@ fn alb_hc_7_reasons() {
     spec.health_check.timeout_ms = 50;
     let targets = vec![silent.target(), Target { address: refused, draining: false }];
     engine.sync(vec![
-        Change::TargetGroup { spec, targets },
+        Change::TargetGroup { spec, targets, sources: vec![] },
         listener(80, forward(&[("g", 1)]), vec![]),
     ]);
     engine.wait_state("g", silent.address, TargetState::Unhealthy);

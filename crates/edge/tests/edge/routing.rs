@@ -1,8 +1,12 @@
 //! Rules, actions, round robin and weights through real listeners.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
 
 use neargate_core::load_balancer::{Action, Condition, Rule};
+use neargate_core::target_health::TargetState;
+use neargate_edge::control::Change;
 
 use crate::harness::*;
 
@@ -144,4 +148,39 @@ fn listeners_are_separate() {
     assert_eq!(ask(engine.port(8443), &get("/")).text(), "b");
     assert_eq!(b.last_request().header("x-forwarded-port"), "8443");
     assert_eq!(b.last_request().header("host"), "test.example:8443");
+}
+
+/// BX-24: tasks let in what comes from the load balancer, so requests and probes must come from
+/// the load balancer's own addresses.
+#[test]
+fn bx_24_requests_and_probes_come_from_the_load_balancers_addresses() {
+    let seen: Arc<Mutex<BTreeSet<(bool, IpAddr)>>> = Arc::default();
+    let peers = Arc::clone(&seen);
+    let backend = Backend::raw(move |mut wire| {
+        let peer = wire.stream.peer_addr().unwrap().ip();
+        while let Some(request) = wire.request() {
+            peers.lock().unwrap().insert((is_probe(&request), peer));
+            wire.write(&ok(""));
+        }
+    });
+    let edge = Edge::start();
+    let mut engine = edge.engine();
+    let sources = [Ipv4Addr::new(127, 0, 5, 1), Ipv4Addr::new(127, 0, 5, 2)];
+    engine.sync(vec![
+        listener(80, forward(&[("g", 1)]), vec![]),
+        Change::TargetGroup {
+            spec: group_spec("g"),
+            targets: vec![backend.target()],
+            sources: sources.to_vec(),
+        },
+    ]);
+    let port = engine.port(80);
+    engine.wait_state("g", backend.address, TargetState::Healthy);
+    ask(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let both = eventually("probes from both addresses", || {
+        let seen = seen.lock().unwrap();
+        sources.iter().all(|s| seen.contains(&(true, (*s).into()))).then(|| seen.clone())
+    });
+    assert!(both.iter().all(|(_, peer)| sources.iter().any(|s| IpAddr::from(*s) == *peer)));
+    assert!(both.iter().any(|(probe, _)| !probe));
 }

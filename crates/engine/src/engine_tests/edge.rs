@@ -53,7 +53,7 @@ fn a_new_connection_gets_the_whole_state_at_its_generation() {
     let ToEdge::Sync { generation, state } = &told[0] else { panic!("{told:?}") };
     assert_eq!(*generation, left.published());
     let targets = state.iter().find_map(|change| match change {
-        Change::TargetGroup { spec, targets } if spec.name == "auth-tg" => Some(targets.len()),
+        Change::TargetGroup { spec, targets, .. } if spec.name == "auth-tg" => Some(targets.len()),
         _ => None,
     });
     assert_eq!(targets, Some(2));

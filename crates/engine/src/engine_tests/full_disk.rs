@@ -131,6 +131,7 @@ fn commands_are_refused_when_their_images_cannot_be_remembered() {
     let request = || crate::api::Request::Commands {
         commands: vec![Command::PutCluster { name: "main".into() }],
         images: [("shop/web".to_owned(), image.clone())].into(),
+        secrets: Vec::new(),
     };
     machine.state().images_fail = true;
     let before = bytes(&as_if_killed(dir.path()).expect("a platform"));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use neargate_core::effect::Effect;
+use neargate_core::effect::{Effect, TaskLaunch};
 use neargate_core::id::TaskId;
 use neargate_core::input::{Exit, Observation};
 use neargate_runtime::ImageSource;
@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) tasks: BTreeSet<TaskId>,
     /// `Some` once it has ended.
     pub(super) containers: BTreeMap<(TaskId, String), Option<Exit>>,
+    /// What each was told beside its definition.
+    pub(super) variables: BTreeMap<(TaskId, String), BTreeMap<String, String>>,
     /// Containers started, ever.
     pub(super) starts: usize,
     pub(super) images: BTreeMap<String, ImageSource>,
@@ -96,6 +98,26 @@ impl Tasks for Machine {
         self.state().tasks.iter().copied().collect()
     }
 
+    fn start_container(
+        &self,
+        launch: Arc<TaskLaunch>,
+        container: String,
+        secrets: Result<BTreeMap<String, String>, String>,
+    ) {
+        let mut state = self.state();
+        let task = launch.task;
+        match secrets {
+            Ok(variables) => drop(state.variables.insert((task, container.clone()), variables)),
+            Err(reason) => {
+                return state.tell(Observation::ContainerFailed { task, container, reason });
+            }
+        }
+        if state.containers.insert((task, container.clone()), None).is_none() {
+            state.starts += 1;
+        }
+        state.tell(Observation::ContainerStarted { task, container });
+    }
+
     fn perform(&self, effect: Effect) {
         let mut state = self.state();
         match effect {
@@ -105,13 +127,6 @@ impl Tasks for Machine {
             }
             Effect::PullImages(launch) => {
                 state.tell(Observation::ImagesPulled { task: launch.task });
-            }
-            Effect::StartContainer { launch, container } => {
-                let task = launch.task;
-                if state.containers.insert((task, container.clone()), None).is_none() {
-                    state.starts += 1;
-                }
-                state.tell(Observation::ContainerStarted { task, container });
             }
             Effect::StopContainer { task, container } => {
                 state.end(task, container, Exit::Code(0));
@@ -124,6 +139,7 @@ impl Tasks for Machine {
                 state.containers.retain(|(of, _), _| *of != task);
                 state.tell(Observation::TaskReleased { task });
             }
+            Effect::PublishNetwork(_) | Effect::PublishLogGroup(_) => {}
             other => panic!("not for a machine: {other:?}"),
         }
     }

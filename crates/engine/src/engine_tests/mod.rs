@@ -4,6 +4,7 @@ mod durability;
 mod edge;
 mod full_disk;
 mod machine;
+mod metadata;
 mod process;
 pub(crate) mod rig;
 pub(crate) mod samples;

@@ -25,6 +25,7 @@ use crate::event::{Event, Reply};
 use crate::ledger::{Journal, Ledger};
 use crate::record::{FORMAT, Record, replay};
 use crate::status::StatusParts;
+use crate::vault::Vault;
 
 /// Everything is over long before.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -81,6 +82,7 @@ pub(super) fn start_with(
     let engine = Engine::new(Parts {
         ledger,
         tasks: machine.tasks(events.clone()),
+        vault: Vault::open(&dir.join("secrets.key")).expect("vault"),
         link,
         clock: Clock::start(&anchor, 1_000_000),
         events: receiver,
@@ -89,6 +91,8 @@ pub(super) fn start_with(
             pace: 100,
             home: dir.display().to_string(),
             dns: "127.9.0.2:5300".into(),
+            driver: neargate_runtime::Driver::Process,
+            driver_note: None,
         },
         genesis,
     });
@@ -104,7 +108,7 @@ impl Running {
     }
 
     pub(super) fn commands(&self, commands: Vec<Command>) -> Response {
-        self.send(Request::Commands { commands, images: Default::default() })
+        self.send(Request::Commands { commands, images: Default::default(), secrets: Vec::new() })
     }
 
     pub(super) fn accepted(&self, commands: Vec<Command>) {
@@ -285,7 +289,7 @@ fn converse(stream: &UnixStream, told: &Told, number: usize) -> bool {
 
 fn answers(change: &Change) -> Vec<FromEdge> {
     match change {
-        Change::TargetGroup { spec, targets } => {
+        Change::TargetGroup { spec, targets, .. } => {
             let target_group = &spec.name;
             let answer = |t: &neargate_edge::control::Target| {
                 let (target_group, target) = (target_group.clone(), t.address);

@@ -8,7 +8,7 @@ use neargate_core::load_balancer::{
     Action, Condition, ListenerSpec, LoadBalancerSpec, Rule, TargetGroupSpec, TargetHealthCheck,
     WeightedTargetGroup,
 };
-use neargate_core::network::SubnetSpec;
+use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
 use neargate_core::service::{
     DeploymentConfiguration, ServiceLoadBalancer, ServiceName, ServiceSpec, TaskDefinitionRef,
 };
@@ -50,6 +50,7 @@ pub(crate) fn service(service: &str, desired_count: u32) -> ServiceSpec {
         registry: None,
         subnets: vec!["a".into(), "b".into()],
         security_groups: Vec::new(),
+        public_ip: false,
         health_check_grace_period_ms: 0,
         zone_rebalancing: false,
         enable_execute_command: false,
@@ -60,6 +61,8 @@ pub(crate) fn service(service: &str, desired_count: u32) -> ServiceSpec {
 fn subnet(name: &str, third: u8) -> Command {
     Command::PutSubnet(SubnetSpec {
         name: name.into(),
+        vpc: "main".into(),
+        internet: Internet::None,
         zone: format!("us-east-1{name}"),
         base: Ipv4Addr::new(127, 9, third, 0),
         prefix: 24,
@@ -75,6 +78,11 @@ pub(crate) fn system(service_name: &str, desired_count: u32) -> Vec<Command> {
     }]);
     vec![
         Command::PutCluster { name: "main".into() },
+        Command::PutVpc(VpcSpec {
+            name: "main".into(),
+            base: Ipv4Addr::new(127, 9, 0, 0),
+            prefix: 16,
+        }),
         subnet("a", 1),
         subnet("b", 2),
         Command::PutTaskDefinition(Box::new(definition(service_name))),
@@ -82,6 +90,7 @@ pub(crate) fn system(service_name: &str, desired_count: u32) -> Vec<Command> {
             name: "lb".into(),
             internet_facing: true,
             subnets: vec!["a".into(), "b".into()],
+            security_groups: Vec::new(),
             idle_timeout_ms: 60_000,
             tags: BTreeMap::new(),
         }),

@@ -49,6 +49,7 @@ fn without_an_edge_down_ends_too_and_refuses_commands_meanwhile() {
     let scale = Request::Commands {
         commands: vec![Command::Scale { service: name("auth"), desired_count: 9 }],
         images: Default::default(),
+        secrets: Vec::new(),
     };
     engine.events.send(Event::Request(Request::Down, reply)).expect("the engine runs");
     engine.events.send(Event::Request(scale, late)).expect("the engine runs");

@@ -1,14 +1,12 @@
-//! The shim alone, as `neargate shim <dir>` is in the full binary: for this crate's own tests.
+//! The shim alone, as `neargate shim ...` is in the full binary: for this crate's own tests.
 
-use std::path::Path;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    match (arguments.next(), arguments.next()) {
-        (Some(command), Some(dir)) if command == "shim" => {
-            neargate_runtime::shim::main(Path::new(&dir))
-        }
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match arguments.split_first() {
+        Some((command, arguments)) if command == "shim" => neargate_runtime::shim::main(arguments),
         _ => ExitCode::from(2),
     }
 }

@@ -1,13 +1,12 @@
 //! The health check as processes: one at a time, started when due, killed when it takes too long.
 
-use std::process::Stdio;
-
 use neargate_core::container_health::HealthEvaluation;
 use neargate_core::input::ContainerHealth;
 use rustix::process::{Pid, Signal, WaitStatus};
 
-use super::{Signals, command};
-use crate::layout::{ContainerDir, ContainerSpec, HealthCheckSpec};
+use super::Signals;
+use super::backend::Backend;
+use crate::layout::HealthCheckSpec;
 
 /// The checks of one run of the container.
 pub(super) struct HealthChecks {
@@ -51,13 +50,7 @@ impl HealthChecks {
     }
 
     /// Starts the check that is due, kills the one that takes too long.
-    pub(super) fn advance(
-        &mut self,
-        spec: &ContainerSpec,
-        dir: &ContainerDir,
-        signals: &Signals,
-        now_ms: u64,
-    ) {
+    pub(super) fn advance(&mut self, backend: &mut dyn Backend, signals: &Signals, now_ms: u64) {
         if now_ms < self.next_ms() {
             return;
         }
@@ -67,13 +60,8 @@ impl HealthChecks {
             running.killed = true;
             return;
         }
-        let spawned = command(&self.argv, spec, dir).and_then(|mut command| {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-            signals.let_through(|| command.spawn())
-        });
-        match spawned {
-            Ok(child) => {
-                let process = Pid::from_child(&child);
+        match backend.exec(&self.argv, signals) {
+            Ok(process) => {
                 self.running = Some(Running { process, began_ms: now_ms, killed: false });
                 self.just_started = true;
             }

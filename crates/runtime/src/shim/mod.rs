@@ -5,51 +5,160 @@
 //! changes from the files here (a datagram says when to look; losing one is harmless, because an
 //! engine that starts looks everywhere). One thread, no async runtime, no connection to keep.
 
+mod backend;
 mod check;
 mod doorbell;
+mod enter;
+mod exec;
+mod init;
+mod leftover;
+mod libcontainer;
+mod output;
+mod probe;
+mod runc;
+mod sandboxed;
+mod supervise;
+mod terminal;
+mod workload;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::fd::{AsFd, RawFd};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use neargate_core::input::{ContainerHealth, Exit};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal as Name};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
+use rustix::fs::FlockOperation;
+use rustix::mount::MountFlags;
+use rustix::process::{Pid, Signal, WaitOptions};
 
-use self::check::HealthChecks;
+pub use self::probe::{Capabilities, Works};
+
+use self::backend::{Backend, PlainProcess};
 use self::doorbell::Doorbell;
-use crate::layout::{ContainerDir, ContainerSpec};
+use self::sandboxed::Sandboxed;
+use self::supervise::Supervisor;
+use crate::layout::ContainerDir;
 use crate::process::Identity;
+use crate::rootfs;
 
 /// How long the shim waits for the container's left-over processes to vanish after SIGKILL. Only
 /// one that hangs in the kernel takes longer than an instant.
 const LEFT_OVER_PATIENCE: Duration = Duration::from_secs(5);
+/// Bad usage.
+const USAGE: u8 = 2;
 
-/// Runs the container described in `dir` to its end. The whole body of `neargate shim <dir>`.
+/// What a shim does about its container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    /// Start it, once.
+    Start,
+    /// Take over one that lost its shim.
+    Adopt,
+}
+
+/// The whole body of `neargate shim ...`, called before the program has started any thread:
+///
+/// - `DIR` runs the container described there to its end; with `--adopt` it takes over one that
+///   runs without a shim. The values of secret environment variables come on stdin, as one JSON
+///   object.
+/// - `exec DIR [--tty] -- COMMAND...` runs a command in it, in the foreground.
+/// - `probe [DIR]` finds out by trying what this machine can do, and prints it as JSON
+///   ([`Capabilities`]). DIR is where it may try; it decides whether layers can be mounted.
 #[must_use]
-pub fn main(dir: &Path) -> ExitCode {
-    let dir = ContainerDir::at(dir);
-    match run(&dir) {
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    let Some((first, rest)) = arguments.split_first() else { return usage() };
+    match first.to_str() {
+        Some("exec") => match enter::parse(rest) {
+            Some((dir, flags, command)) if flags.iter().all(|flag| flag == "--tty") => {
+                exec::main(&dir, !flags.is_empty(), &command)
+            }
+            _ => usage(),
+        },
+        // Only ever started by this program itself.
+        Some("enter") => match enter::parse(rest) {
+            Some((dir, flags, command)) => enter::main(&dir, !flags.is_empty(), command),
+            None => usage(),
+        },
+        Some("probe") => probe::main(rest.first().map(Path::new)),
+        Some(flag) if flag.starts_with('-') => match (flag, rest) {
+            ("--adopt", [dir]) => shim(dir, Task::Adopt, false),
+            (SEALED, [dir]) => shim(dir, Task::Start, true),
+            (SEALED, [adopt, dir]) if adopt == "--adopt" => shim(dir, Task::Adopt, true),
+            _ => usage(),
+        },
+        _ => match rest {
+            [] => shim(first, Task::Start, false),
+            [adopt] if adopt == "--adopt" => shim(first, Task::Adopt, false),
+            _ => usage(),
+        },
+    }
+}
+
+/// Ends and removes whatever a container still has on this machine outside of its directory, when
+/// its shim is dead or about to be released. From any state, and as often as one likes.
+pub(crate) fn clear(dir: &ContainerDir) {
+    let Ok(spec) = dir.read_spec() else { return };
+    let Some(sandbox) = &spec.sandbox else { return };
+    leftover::kill(dir);
+    sandboxed::remove(sandbox, &spec.container, dir);
+}
+
+/// Says that this process already runs from a sealed program file.
+const SEALED: &str = "--sealed";
+
+#[expect(clippy::print_stderr, reason = "commands for people and their programs")]
+fn usage() -> ExitCode {
+    eprintln!(
+        "usage: neargate shim [--adopt] DIR\n       neargate shim exec DIR [--tty] -- COMMAND...\n       \
+         neargate shim probe [DIR]"
+    );
+    ExitCode::from(USAGE)
+}
+
+#[expect(clippy::print_stderr, reason = "the one who typed the command is to read it")]
+fn complain(what: &str, error: &io::Error) {
+    eprintln!("neargate {what}: {error}");
+}
+
+fn shim(dir: &OsString, task: Task, sealed: bool) -> ExitCode {
+    let dir = ContainerDir::at(Path::new(dir));
+    match run(&dir, task, sealed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody reads what a shim prints. If even this cannot be written, its early end is
-            // what the engine sees.
-            let _seen_otherwise = dir.write_failure(&format!("CannotStartContainerError: {error}"));
+            // what the engine sees. A container that runs has not failed to start.
+            if task == Task::Start {
+                let reason = format!("CannotStartContainerError: {error}");
+                let _seen_otherwise = dir.write_failure(&reason);
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(dir: &ContainerDir) -> io::Result<()> {
+fn run(dir: &ContainerDir, task: Task, sealed: bool) -> io::Result<()> {
     close_inherited();
+    let spec = dir.read_spec()?;
+    if let Some(sandbox) = &spec.sandbox
+        && !sealed
+    {
+        let program = sealed_program(sandbox.network.as_deref())?;
+        let mut command = Command::new(&program);
+        command.args(["shim", SEALED]);
+        if task == Task::Adopt {
+            command.arg("--adopt");
+        }
+        return Err(command.arg(dir.path()).exec());
+    }
     // Fails only for a group leader, which is out of reach of its terminal as well.
     let _own_session = rustix::process::setsid();
     std::env::set_current_dir("/")?;
@@ -57,69 +166,101 @@ fn run(dir: &ContainerDir) -> io::Result<()> {
     let signals = Signals::block()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
 
-    let Some(_lock) = claim(dir)? else { return Ok(()) };
-    let spec = dir.read_spec()?;
-    let mut doorbell = Doorbell::new(&spec);
-    let clock = Clock(Instant::now());
-    let mut container = match start(dir, &spec, &signals) {
-        Ok(process) => process,
-        Err(error) => {
-            let reason = format!("CannotStartContainerError: {error}");
-            dir.write_failure(&reason)?;
-            doorbell.ring();
-            return Ok(());
-        }
+    let Some(_lock) = claim(dir, task)? else { return Ok(()) };
+    let secrets = match spec.secret_names.as_slice() {
+        [] => BTreeMap::new(),
+        names => read_secrets(names, dir, task)?,
     };
-    doorbell.ring();
-
-    let mut started_ms = clock.now_ms();
-    let mut checks = spec.health_check.as_ref().map(|c| HealthChecks::new(c, started_ms));
-    let mut told = ContainerHealth::Unknown;
-    loop {
-        // Before waiting: an end that came while signals were let through left no signal.
-        while let Some((pid, status)) = ended_child() {
-            if pid != container {
-                if let Some(checks) = &mut checks {
-                    checks.ended(pid, status, clock.now_ms());
-                }
-                continue;
-            }
-            kill_left_over(container);
-            let exit = exit_of(status);
-            let ran_ms = clock.now_ms().saturating_sub(started_ms);
-            if !restarts(dir, &spec, exit, ran_ms) {
-                dir.write_exit(exit)?;
-                doorbell.ring();
-                return Ok(());
-            }
-            match start(dir, &spec, &signals) {
-                Ok(process) => container = process,
-                Err(_) => {
-                    dir.write_exit(exit)?;
-                    doorbell.ring();
-                    return Ok(());
-                }
-            }
-            started_ms = clock.now_ms();
-            checks = spec.health_check.as_ref().map(|c| HealthChecks::new(c, started_ms));
-            doorbell.ring();
+    let doorbell = Doorbell::new(&spec);
+    match &spec.sandbox {
+        Some(sandbox) => {
+            let backend = Sandboxed::new(&spec, sandbox, dir, secrets, own_program());
+            supervise(dir, &spec, Box::new(backend), task, signals, doorbell)
         }
-        if let Some(checks) = &mut checks {
-            checks.advance(&spec, dir, &signals, clock.now_ms());
-            // One that cannot be written (a full disk) is tried again with the next check.
-            if checks.health() != told && dir.write_health(checks.health()).is_ok() {
-                told = checks.health();
-                doorbell.ring();
-            }
-            if checks.may_have_ended() {
-                continue;
-            }
+        None => {
+            let backend = PlainProcess { spec: &spec, dir, secrets, adopted: false };
+            supervise(dir, &spec, Box::new(backend), task, signals, doorbell)
         }
-        doorbell.ring_again();
-        let due_ms = checks.as_ref().map(|checks| checks.next_ms());
-        let wait_ms = due_ms.map(|due| due.saturating_sub(clock.now_ms()));
-        signals.wait(doorbell.retry_ms().into_iter().chain(wait_ms).min())?;
     }
+}
+
+fn supervise(
+    dir: &ContainerDir,
+    spec: &crate::layout::ContainerSpec,
+    backend: Box<dyn Backend + '_>,
+    task: Task,
+    signals: Signals,
+    doorbell: Doorbell,
+) -> io::Result<()> {
+    let mut supervisor = Supervisor::new(dir, spec, backend, signals, doorbell);
+    let begun = match task {
+        Task::Start => supervisor.start()?,
+        Task::Adopt => supervisor.adopt()?,
+    };
+    if begun { supervisor.run() } else { Ok(()) }
+}
+
+/// The values of secret environment variables: from stdin; when this shim takes over, and nobody
+/// told it, from the container that has them.
+fn read_secrets(
+    names: &[String],
+    dir: &ContainerDir,
+    task: Task,
+) -> io::Result<BTreeMap<String, String>> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    let mut secrets: BTreeMap<String, String> = match text.trim() {
+        "" => BTreeMap::new(),
+        text => serde_json::from_str(text)?,
+    };
+    secrets.retain(|name, _| names.contains(name));
+    if task == Task::Adopt
+        && secrets.len() < names.len()
+        && let Some(mut running) = enter::environment_of_container(dir)
+    {
+        running.retain(|name, _| names.contains(name));
+        running.extend(secrets);
+        return Ok(running);
+    }
+    match names.iter().find(|name| !secrets.contains_key(*name)) {
+        Some(missing) if task == Task::Start => {
+            Err(io::Error::other(format!("the value of secret {missing} was not handed over")))
+        }
+        _ => Ok(secrets),
+    }
+}
+
+/// This program's file, also when it has been replaced by a newer one.
+fn own_program() -> PathBuf {
+    std::env::current_exe()
+        .ok()
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
+}
+
+/// Gives this process a mount namespace of its own in which its program file cannot be written to,
+/// and returns the path to start it by.
+///
+/// A container's process is for a moment this program, before it becomes the container's. Whatever
+/// then runs as root in the container can reach the file behind it through /proc; so it must not be
+/// one that can be written to.
+fn sealed_program(keep: Option<&Path>) -> io::Result<PathBuf> {
+    rootfs::own_mount_namespace(keep).map_err(|error| {
+        io::Error::new(error.kind(), format!("making a mount namespace: {error}"))
+    })?;
+    let program = own_program();
+    rustix::mount::mount_bind(&program, &program)
+        .and_then(|()| {
+            rustix::mount::mount_remount(&program, MountFlags::BIND | MountFlags::RDONLY, c"")
+        })
+        .map_err(|error| {
+            let error = io::Error::from(error);
+            io::Error::new(
+                error.kind(),
+                format!("protecting {} from containers: {error}", program.display()),
+            )
+        })?;
+    Ok(program)
 }
 
 /// Closes what whoever started the engine left open, such as the pipe of a terminal's command line:
@@ -138,97 +279,32 @@ fn close_inherited() {
 }
 
 /// Makes this shim the container's only one, for as long as the file is open; `None` when there is
-/// or was another, in which case there is nothing to do.
-fn claim(dir: &ContainerDir) -> io::Result<Option<File>> {
+/// another, or there was one and this is not to take over, in which case there is nothing to do.
+fn claim(dir: &ContainerDir, task: Task) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     let mut file =
         options.read(true).write(true).create(true).truncate(false).open(dir.shim_pid())?;
-    if file.try_lock().is_err() || file.metadata()?.len() > 0 {
+    // A lock of this process's own: copies of it, as a container's first process is for a moment,
+    // have the file but not the lock.
+    let lock = FlockOperation::NonBlockingLockExclusive;
+    if rustix::fs::fcntl_lock(&file, lock).is_err() {
         return Ok(None);
     }
+    match task {
+        Task::Start if file.metadata()?.len() > 0 => return Ok(None),
+        Task::Start => {}
+        Task::Adopt => leftover::kill(dir),
+    }
     let own = Identity::own().ok_or_else(|| io::Error::other("/proc is not readable"))?;
+    file.set_len(0)?;
+    file.rewind()?;
     file.write_all(own.to_string().as_bytes())?;
     Ok(Some(file))
 }
 
-/// Starts the container's process and writes down who it is.
-fn start(dir: &ContainerDir, spec: &ContainerSpec, signals: &Signals) -> io::Result<Pid> {
-    if let Some((soft, hard)) = spec.nofile {
-        let limit = Rlimit { current: Some(soft), maximum: Some(hard) };
-        rustix::process::setrlimit(Resource::Nofile, limit).map_err(|error| {
-            let error = io::Error::from(error);
-            io::Error::new(error.kind(), format!("setting nofile to {soft}:{hard}: {error}"))
-        })?;
-    }
-    let output = OpenOptions::new().create(true).append(true).open(dir.log())?;
-    let mut command = command(&spec.argv, spec, dir)?;
-    // The file itself, not a pipe: with the shim gone, output goes on and nobody gets SIGPIPE.
-    command.stdout(output.try_clone()?).stderr(output);
-    let child = signals.let_through(|| command.spawn()).map_err(|error| {
-        let program = spec.argv.first().map(String::as_str).unwrap_or_default();
-        io::Error::new(error.kind(), format!("starting \"{program}\": {error}"))
-    })?;
-    let pid = Pid::from_child(&child);
-    // A process that has ended already has no identity any more; its end is about to be seen.
-    if let Some(identity) = Identity::of(pid)
-        && let Err(error) = dir.write_process(identity)
-    {
-        // A container the engine cannot find must not run.
-        kill_left_over(pid);
-        return Err(error);
-    }
-    Ok(pid)
-}
-
-/// A process of the container, in a group of its own.
-fn command(argv: &[String], spec: &ContainerSpec, dir: &ContainerDir) -> io::Result<Command> {
-    let (program, arguments) =
-        argv.split_first().ok_or_else(|| io::Error::other("there is no command to run"))?;
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(&spec.environment)
-        .current_dir(dir.work())
-        .process_group(0)
-        .stdin(Stdio::null());
-    Ok(command)
-}
-
-/// ECS-TD-18: restarted unless told to stop, the code is ignored, or it ran too short.
-fn restarts(dir: &ContainerDir, spec: &ContainerSpec, exit: Exit, ran_ms: u64) -> bool {
-    spec.restart.as_ref().is_some_and(|policy| {
-        ran_ms >= policy.attempt_period_ms
-            && exit.code().is_none_or(|code| !policy.ignored_exit_codes.contains(&code))
-            && !dir.stopping().exists()
-    })
-}
-
-/// One child that has ended, without waiting.
-fn ended_child() -> Option<(Pid, WaitStatus)> {
-    loop {
-        match rustix::process::wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if status.exited() || status.signaled() => {
-                return Some((pid, status));
-            }
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return None,
-        }
-    }
-}
-
-fn exit_of(status: WaitStatus) -> Exit {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(signal)) => Exit::Signal(signal),
-        (None, None) => Exit::Unknown,
-    }
-}
-
-/// Ends and reaps every process the container left: its group, and what became ours because this
-/// is the subreaper. As the end of a container's first process ends the container.
-fn kill_left_over(container: Pid) {
-    let _none = rustix::process::kill_process_group(container, Signal::KILL);
+/// Ends and reaps every child of this process, also those that became ours because this is the
+/// subreaper.
+fn end_children() {
     let deadline = Instant::now() + LEFT_OVER_PATIENCE;
     while Instant::now() < deadline {
         for child in children() {
@@ -251,15 +327,6 @@ fn children() -> Vec<Pid> {
         .split_whitespace()
         .filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw))
         .collect()
-}
-
-/// Milliseconds since the shim began.
-struct Clock(Instant);
-
-impl Clock {
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
 }
 
 /// Whoever started the engine may have it ignore signals (`nohup`, a shell's `&`), and what is
@@ -306,14 +373,16 @@ impl Signals {
         spawned
     }
 
-    /// Until a signal comes, or for so many milliseconds.
-    fn wait(&self, timeout_ms: Option<u64>) -> io::Result<()> {
+    /// Until a signal comes, one of these can be read, or for so many milliseconds.
+    fn wait(&self, others: &[BorrowedFd<'_>], timeout_ms: Option<u64>) -> io::Result<()> {
         let timeout = match timeout_ms {
             // Rounded up, so that what is waited for is due afterwards.
             Some(ms) => PollTimeout::try_from(ms.saturating_add(1)).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
-        let mut descriptors = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
+        let all = std::iter::once(self.descriptor.as_fd()).chain(others.iter().copied());
+        let mut descriptors: Vec<PollFd<'_>> =
+            all.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
         match poll(&mut descriptors, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),

@@ -7,6 +7,7 @@ use crate::machine::{APP, Machine, kill, launch, processes_of, wait_until};
 use neargate_core::input::{ContainerHealth, Exit, Observation};
 use neargate_core::task_definition::{ContainerDefinition, ContainerHealthCheck, RestartPolicy};
 use neargate_runtime::ImageSource;
+use neargate_runtime::Secrets;
 use nix::sys::signal::Signal;
 
 #[test]
@@ -15,7 +16,7 @@ fn a_task_goes_from_network_to_exit_with_its_output() {
     let launch = machine.script("echo out; echo err >&2; exit 7");
     machine.runtime().attach_network(Arc::clone(&launch));
     machine.runtime().pull_images(Arc::clone(&launch));
-    machine.runtime().start_container(Arc::clone(&launch), APP);
+    machine.runtime().start_container(Arc::clone(&launch), APP.to_owned(), Ok(Secrets::new()));
     assert_eq!(machine.wait_exit(launch.task), Exit::Code(7));
     let task = launch.task;
     let container = APP.to_owned();
@@ -117,7 +118,7 @@ fn every_wish_may_be_made_twice() {
         assert_eq!(machine.wait_exit(task), Exit::Signal(15), "reported again");
     }
     machine.forget_reports();
-    machine.runtime().start_container(Arc::clone(&launch), APP);
+    machine.runtime().start_container(Arc::clone(&launch), APP.to_owned(), Ok(Secrets::new()));
     machine.wait_started(task);
     assert_eq!(machine.wait_exit(task), Exit::Signal(15), "not started again");
 

@@ -11,7 +11,7 @@ use neargate_core::effect::TaskLaunch;
 use neargate_core::id::TaskId;
 use neargate_core::input::{ContainerHealth, Exit, Observation};
 use neargate_core::task_definition::{ContainerDefinition, TaskDefinition};
-use neargate_runtime::{ImageSource, Observer, Runtime, RuntimeOptions};
+use neargate_runtime::{Driver, ImageSource, Observer, Runtime, RuntimeOptions, Secrets};
 
 /// Nothing here takes long; a wait this long means that it never comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,6 +59,7 @@ impl Machine {
             binary: PathBuf::from(env!("CARGO_BIN_EXE_neargate-shim")),
             pace,
             dns: "127.0.0.1:53".into(),
+            driver: Driver::Process,
         };
         self.runtime = Some(Runtime::open(options, observer).expect("opens"));
     }
@@ -165,7 +166,7 @@ impl Machine {
 
     pub(crate) fn start(&self, launch: &Arc<TaskLaunch>) -> TaskId {
         self.runtime().attach_network(Arc::clone(launch));
-        self.runtime().start_container(Arc::clone(launch), APP);
+        self.runtime().start_container(Arc::clone(launch), APP.to_owned(), Ok(Secrets::new()));
         launch.task
     }
 
@@ -227,6 +228,7 @@ pub(crate) fn launch(containers: Vec<ContainerDefinition>) -> Arc<TaskLaunch> {
         address: Ipv4Addr::new(127, b + 3, c, d + 1),
         capacity_provider: "FARGATE",
         security_groups: Vec::new(),
+        public_ip: false,
     })
 }
 

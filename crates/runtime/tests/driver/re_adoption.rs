@@ -3,6 +3,7 @@
 use crate::machine::{APP, Machine, is_alive, kill, processes_of, wait_until};
 use neargate_core::input::{ContainerHealth, Exit, Observation};
 use neargate_core::task_definition::ContainerHealthCheck;
+use neargate_runtime::Secrets;
 use nix::sys::signal::Signal;
 
 fn exits(observations: &[Observation]) -> Vec<Exit> {
@@ -43,7 +44,7 @@ fn a_new_engine_adopts_the_same_processes() {
     );
     assert_eq!(machine.runtime().known_tasks(), [task]);
     // The core may ask again for what it was not told of: the same process answers.
-    machine.runtime().start_container(launch, APP);
+    machine.runtime().start_container(launch, APP.to_owned(), Ok(Secrets::new()));
     machine.wait_started(task);
     assert_eq!((machine.pid(task, "shim.pid"), machine.pid(task, "pid")), pids);
 

@@ -41,6 +41,7 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
         registry: None,
         subnets: Vec::new(),
         security_groups: Vec::new(),
+        public_ip: false,
         health_check_grace_period_ms: 0,
         zone_rebalancing: false,
         enable_execute_command: false,

@@ -12,6 +12,17 @@ use super::{cluster, errors, missing};
 use crate::error::AwsError;
 use crate::{Answer, fields};
 
+/// ECS-PROT-1.
+const DEFAULT_MINUTES: u64 = 120;
+/// Detail of DEPLOYMENT_BLOCKED.
+const BLOCKED: &str = "A newer deployment of the service waits for this task to stop.";
+
+/// Whether the task belongs to a deployment that a newer one is replacing (ECS-PROT-2).
+fn would_block(platform: &Platform, task: &Task) -> bool {
+    let primary = platform.service_by_id(task.service).and_then(|service| service.primary());
+    primary.is_some_and(|primary| primary.id != task.deployment)
+}
+
 fn view(platform: &Platform, task: &Task) -> Value {
     let until = task.protected_until.filter(|until| *until > platform.now());
     let mut view = json!({
@@ -47,13 +58,30 @@ pub(super) fn get(platform: &Platform, input: &Value) -> Result<Answer, AwsError
 pub(super) fn update(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let cluster = cluster(platform, input)?;
     let enabled = fields::flag(input, "protectionEnabled").unwrap_or(false);
-    let minutes = fields::number(input, "expiresInMinutes").unwrap_or(120);
-    if !(1..=2880).contains(&minutes) {
+    let asked = fields::sent(input, "expiresInMinutes");
+    let minutes = fields::number(input, "expiresInMinutes").or((!asked).then_some(DEFAULT_MINUTES));
+    let Some(minutes) = minutes.filter(|minutes| (1..=2880).contains(minutes)) else {
         return Err(errors::invalid_parameter("expiresInMinutes must be between 1 and 2880."));
-    }
+    };
     let until = enabled.then(|| platform.now().plus(minutes * MINUTE));
-    let named = all_named(platform, cluster, input)?;
-    let tasks = named.iter().filter_map(|named| find(platform, named)).filter(|t| t.is_wanted());
-    let commands = tasks.map(|t| Command::ProtectTask { task: t.id, until }).collect();
-    Answer::after(commands, move |platform| answer(platform, named))
+    let (mut named, mut blocked, mut commands) = (Vec::new(), Vec::new(), Vec::new());
+    for one in all_named(platform, cluster, input)? {
+        match find(platform, &one).filter(|task| task.is_wanted()) {
+            Some(task) if enabled && would_block(platform, task) => {
+                let reason = "DEPLOYMENT_BLOCKED";
+                blocked.push(json!({ "arn": one.arn, "reason": reason, "detail": BLOCKED }));
+                continue;
+            }
+            Some(task) => commands.push(Command::ProtectTask { task: task.id, until }),
+            None => {}
+        }
+        named.push(one);
+    }
+    Answer::after(commands, move |platform| {
+        let mut answer = answer(platform, named);
+        if let Some(failures) = answer["failures"].as_array_mut() {
+            failures.extend(blocked);
+        }
+        answer
+    })
 }

@@ -5,7 +5,7 @@ use neargate_core::platform::Registered;
 use neargate_core::service::{
     DeploymentConfiguration, ServiceLoadBalancer, ServiceRegistry, ServiceSpec, TaskDefinitionRef,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::task_definitions::Found;
 use super::{capacity_providers, errors, task_definitions};
@@ -147,11 +147,6 @@ pub(super) fn check_containers(
 /// The members to note, over what was noted before.
 pub(super) fn noted(mut said: Value, input: &Value) -> Value {
     note::merge(&mut said, &note::members(input, NOTED));
-    let network = input.pointer("/networkConfiguration/awsvpcConfiguration");
-    if let Some(network) = network {
-        let public = fields::text(network, "assignPublicIp").unwrap_or("DISABLED");
-        said["assignPublicIp"] = json!(public);
-    }
     if let Some(alarms) = input.pointer("/deploymentConfiguration/alarms") {
         said["alarms"] = alarms.clone();
     }
@@ -219,6 +214,7 @@ fn network_configuration(
     spec.subnets = subnets.into_iter().map(name).collect::<Result<_, _>>()?;
     let group = |id: &str| names::security_group_name(platform, id);
     spec.security_groups = groups.into_iter().map(group).collect();
+    spec.public_ip = fields::text(network, "assignPublicIp") == Some("ENABLED");
     Ok(())
 }
 

@@ -47,7 +47,8 @@ pub(super) fn view(platform: &Platform, service: &Service, with_tags: bool) -> V
     let load_balancers = revision.map_or(&spec.load_balancers, |r| &r.load_balancers);
     let subnets = revision.map_or(&spec.subnets, |r| &r.subnets);
     let security_groups = revision.map_or(&spec.security_groups, |r| &r.security_groups);
-    let network = network(subnets, security_groups, &said);
+    let public_ip = revision.map_or(spec.public_ip, |r| r.public_ip);
+    let network = network(subnets, security_groups, public_ip);
     let events: Vec<Value> = service
         .events
         .iter()
@@ -151,7 +152,7 @@ fn deployment(
         "updatedAt": fields::time(deployment.updated_at),
         "platformVersion": PLATFORM_VERSION,
         "platformFamily": "Linux",
-        "networkConfiguration": network(&revision.subnets, &revision.security_groups, said),
+        "networkConfiguration": network(&revision.subnets, &revision.security_groups, revision.public_ip),
         "rolloutState": deployment.rollout.as_str(),
         "rolloutStateReason": deployment.reason,
     });
@@ -161,13 +162,13 @@ fn deployment(
     view
 }
 
-fn network(subnets: &[String], security_groups: &[String], said: &Value) -> Value {
+fn network(subnets: &[String], security_groups: &[String], public_ip: bool) -> Value {
     let subnets: Vec<String> = subnets.iter().map(|s| names::subnet_id(s)).collect();
     let groups: Vec<String> = security_groups.iter().map(|s| names::security_group_id(s)).collect();
     json!({ "awsvpcConfiguration": {
         "subnets": subnets,
         "securityGroups": groups,
-        "assignPublicIp": fields::text(said, "assignPublicIp").unwrap_or("DISABLED"),
+        "assignPublicIp": if public_ip { "ENABLED" } else { "DISABLED" },
     }})
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use neargate_core::Platform;
 use neargate_core::input::{ContainerHealth, Exit};
+use neargate_core::metadata;
 use neargate_core::service::CapacityProvider;
 use neargate_core::task::{Container, ContainerStatus, Phase, Task};
 use neargate_core::task_definition::ContainerDefinition;
@@ -45,7 +46,7 @@ pub(super) fn view(platform: &Platform, task: &Task, with_tags: bool) -> Value {
         "clusterArn": arn::cluster(identity, &task.revision.cluster),
         "taskDefinitionArn":
             arn::task_definition(identity, &definition.family, definition.revision),
-        "attachments": [eni(task, &attachment)],
+        "attachments": [eni(task, &identity.region, &attachment)],
         "attributes": [{ "name": "ecs.cpu-architecture", "value": "x86_64" }],
         "availabilityZone": &*task.zone,
         "containers": containers,
@@ -114,7 +115,7 @@ fn version(task: &Task) -> usize {
 }
 
 /// ECS-NET-1.
-fn eni(task: &Task, attachment: &str) -> Value {
+fn eni(task: &Task, region: &str, attachment: &str) -> Value {
     let status = match task.phase {
         Phase::Provisioning => "ATTACHING",
         Phase::Deprovisioning => "DETACHING",
@@ -124,12 +125,10 @@ fn eni(task: &Task, attachment: &str) -> Value {
     let mut details = vec![("subnetId", names::subnet_id(&task.subnet))];
     if task.phase > Phase::Provisioning {
         let id = arn::derived(&[&task.id.0.to_le_bytes(), b"interface"]);
-        let [a, b, c, d] = task.address.octets();
         details.extend([
             ("networkInterfaceId", format!("eni-0{id:016x}")),
-            // A locally administered address made from the IPv4 address.
-            ("macAddress", format!("0a:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")),
-            ("privateDnsName", format!("ip-{a}-{b}-{c}-{d}.ec2.internal")),
+            ("macAddress", metadata::mac_address(task.address)),
+            ("privateDnsName", metadata::private_dns_name(task.address, region)),
             ("privateIPv4Address", task.address.to_string()),
         ]);
     }
@@ -159,8 +158,6 @@ fn container_view(
     task_arn: &str,
     attachment: &str,
 ) -> Value {
-    let identity = &[&task.id.0.to_le_bytes()[..], definition.name.as_bytes()];
-    let id = arn::derived_uuid(identity);
     let cluster = &task.revision.cluster;
     let status = match container.status {
         ContainerStatus::Pending | ContainerStatus::Starting => "PENDING",
@@ -177,7 +174,7 @@ fn container_view(
     };
     let mut view = json!({
         "containerArn":
-            arn::of(platform.identity(), "ecs", format_args!("container/{cluster}/{}/{id}", task.id)),
+            arn::container(platform.identity(), cluster, task.id, &definition.name),
         "taskArn": task_arn,
         "name": definition.name,
         "image": definition.image,
@@ -189,8 +186,7 @@ fn container_view(
     });
     if container.started_at.is_some() {
         // ECS-META-4.
-        let number = arn::derived(identity) % 10_000_000_000;
-        view["runtimeId"] = json!(format!("{}-{number:010}", task.id));
+        view["runtimeId"] = json!(metadata::container_id(task.id, &definition.name));
     }
     fields::set(&mut view, "memory", definition.memory_mib.map(|mib| mib.to_string()));
     fields::set(&mut view, "exitCode", container.exit.and_then(Exit::code));

@@ -72,6 +72,7 @@ fn current(service: &Service) -> ServiceSpec {
         };
         spec.subnets.clone_from(&revision.subnets);
         spec.security_groups.clone_from(&revision.security_groups);
+        spec.public_ip = revision.public_ip;
         spec.load_balancers.clone_from(&revision.load_balancers);
         spec.registry.clone_from(&revision.registry);
     }
@@ -83,11 +84,12 @@ fn starts_deployment(before: &ServiceSpec, after: &ServiceSpec) -> bool {
     before.task_definition != after.task_definition
         || before.subnets != after.subnets
         || before.security_groups != after.security_groups
+        || before.public_ip != after.public_ip
         || before.load_balancers != after.load_balancers
         || before.registry != after.registry
 }
 
 /// ECS-DEP-10, of what is only noted here.
-fn restarts(note: &Value) -> [&Value; 3] {
-    ["assignPublicIp", "platformVersion", "serviceConnectConfiguration"].map(|m| &note[m])
+fn restarts(note: &Value) -> [&Value; 2] {
+    ["platformVersion", "serviceConnectConfiguration"].map(|m| &note[m])
 }

@@ -34,6 +34,7 @@ fn view(platform: &Platform, balancer: &LoadBalancer) -> Value {
             })
         })
         .collect();
+    let groups = spec.security_groups.iter().map(|name| names::security_group_id(name));
     let number = balancer.arn_id % 10_000_000_000;
     json!({
         "LoadBalancerArn": arn,
@@ -47,7 +48,7 @@ fn view(platform: &Platform, balancer: &LoadBalancer) -> Value {
         "State": { "Code": "active" },
         "Type": "application",
         "AvailabilityZones": zones,
-        "SecurityGroups": said.get("SecurityGroups").cloned().unwrap_or_else(|| json!([])),
+        "SecurityGroups": groups.collect::<Vec<_>>(),
         "IpAddressType": "ipv4",
     })
 }
@@ -98,10 +99,12 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     let mappings = fields::list(input, "SubnetMappings").iter();
     ids.extend(mappings.filter_map(|m| fields::text(m, "SubnetId")));
     let subnets = subnets(platform, &ids)?;
+    let groups = fields::texts(input, "SecurityGroups").into_iter();
     let spec = LoadBalancerSpec {
         name: name.clone(),
         internet_facing: fields::text(input, "Scheme").is_none_or(|s| s == "internet-facing"),
         subnets,
+        security_groups: groups.map(|id| names::security_group_name(platform, id)).collect(),
         idle_timeout_ms: DEFAULT_IDLE_TIMEOUT_MS,
         tags: tags::read(fields::list(input, "Tags"), tags::LARGE),
     };
@@ -119,9 +122,7 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
             )),
         };
     }
-    let said = note::members(input, &["SecurityGroups"]);
-    let note = note::write(&balancer_note(&name), &said);
-    let commands = vec![Command::PutLoadBalancer(spec), note];
+    let commands = vec![Command::PutLoadBalancer(spec)];
     Answer::after(commands, move |platform| views(platform, &name))
 }
 

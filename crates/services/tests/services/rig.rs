@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use neargate_core::id::Generation;
 use neargate_core::input::{Command, Exit, Input, Observation};
 use neargate_core::load_balancer::TargetAddress;
-use neargate_core::network::SubnetSpec;
+use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
 use neargate_core::platform::Identity;
 use neargate_core::target_health::{TargetHealth, TargetState};
 use neargate_core::time::Time;
@@ -33,12 +33,19 @@ impl Rig {
         let subnet = |name: &str, zone: &str, third: u8| {
             Command::PutSubnet(SubnetSpec {
                 name: name.into(),
+                vpc: "vpc".into(),
+                internet: Internet::None,
                 zone: zone.into(),
                 base: Ipv4Addr::new(127, 9, third, 0),
                 prefix: 24,
             })
         };
         rig.commands(vec![
+            Command::PutVpc(VpcSpec {
+                name: "vpc".into(),
+                base: Ipv4Addr::new(127, 9, 0, 0),
+                prefix: 16,
+            }),
             subnet("subnet-a", "us-east-1a", 1),
             subnet("private-b", "us-east-1b", 2),
             Command::PutDiscoveryService(DiscoveryServiceSpec {

@@ -120,6 +120,31 @@ fn ecs_prot_1_protection_is_given_and_taken() {
         "cluster": "main", "tasks": [own[0]], "protectionEnabled": true, "expiresInMinutes": 2881,
     });
     assert_eq!(rig.refuses("ecs", "UpdateTaskProtection", long).0, "InvalidParameterException");
+    let negative = json!({
+        "cluster": "main", "tasks": [own[0]], "protectionEnabled": true, "expiresInMinutes": -1,
+    });
+    assert_eq!(rig.refuses("ecs", "UpdateTaskProtection", negative).0, "InvalidParameterException");
+}
+
+/// ECS-PROT-2: a task that a newer deployment replaces is not protected any more.
+#[test]
+fn ecs_prot_2_protection_that_would_block_a_deployment_is_refused() {
+    let mut rig = Rig::new();
+    rig.create_service(1);
+    rig.settle();
+    let own = arns(&mut rig, "RUNNING");
+    let protect = |on: bool| json!({ "cluster": "main", "tasks": own, "protectionEnabled": on });
+    let before = rig.ecs("UpdateTaskProtection", protect(true));
+    assert_eq!(before["failures"], json!([]));
+    rig.register("web");
+    let update = json!({ "cluster": "main", "service": "web", "taskDefinition": "web:2" });
+    rig.ecs("UpdateService", update);
+    let answer = rig.ecs("UpdateTaskProtection", protect(true));
+    assert_eq!(answer["protectedTasks"], json!([]));
+    assert_eq!(answer["failures"][0]["reason"], "DEPLOYMENT_BLOCKED");
+    assert_eq!(answer["failures"][0]["arn"], own[0]);
+    let off = rig.ecs("UpdateTaskProtection", protect(false));
+    assert_eq!(off["protectedTasks"][0]["protectionEnabled"], false);
 }
 
 /// ECS-TD-28.

@@ -122,7 +122,8 @@ impl OneOrMany {
     }
 }
 
-/// Where an image comes from on this machine: exactly one of `standIn` and `binary`.
+/// Where an image comes from on this machine: exactly one of `standIn`, `binary`, `file` and
+/// `registry`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -133,6 +134,11 @@ pub(crate) struct ImageEntry {
     pub(crate) binary: Option<String>,
     /// Arguments the executable always gets.
     pub(crate) arguments: Option<Vec<String>>,
+    /// An OCI layout (a directory or its archive), or what `docker save` or `podman save` wrote;
+    /// relative paths start at this file's folder. Needs the container driver.
+    pub(crate) file: Option<String>,
+    /// It is pushed to the platform's own registry. Needs the container driver.
+    pub(crate) registry: Option<bool>,
     /// The tags that exist. Left out: every tag does.
     pub(crate) tags: Option<Vec<Text>>,
 }

@@ -177,10 +177,11 @@ fn balancer<'a>(
         name,
         internet_facing,
         subnets: subnet_names,
+        security_groups,
         idle_timeout_ms: seconds(described.idle_timeout.unwrap_or(60)),
         tags: labels,
     };
-    Some((LoadBalancer { spec, security_groups, listeners }, keys))
+    Some((LoadBalancer { spec, listeners }, keys))
 }
 
 /// ALB-HDR-11.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use neargate_core::log_group::LogGroupSpec;
 use neargate_core::task_definition::{
     ContainerDefinition, ContainerHealthCheck, DEFAULT_STOP_TIMEOUT_MS, Dependency,
     DependencyCondition, LogConfiguration, PortMapping, RestartPolicy,
@@ -13,7 +14,7 @@ use crate::document::{self, ContainerSettings};
 use crate::resolve::scope::{Scope, tags, words};
 use crate::structure::index;
 use crate::suggest;
-use crate::system::{Image, LogGroup, split_reference};
+use crate::system::{Image, split_reference};
 
 /// CWL-GRP-2.
 const RETENTION_DAYS: [u32; 22] = [
@@ -273,9 +274,9 @@ fn logs(container: &Described<'_>, scope: &mut Scope<'_>) -> Option<LogConfigura
 }
 
 /// The log group of a container, with its retention.
-pub(crate) fn log_group(container: &Described<'_>) -> Option<LogGroup> {
+pub(crate) fn log_group(container: &Described<'_>) -> Option<LogGroupSpec> {
     let logs = container.settings.logs.as_ref()?;
-    Some(LogGroup { name: logs.group.clone()?, retention_days: logs.retention })
+    Some(LogGroupSpec { name: logs.group.clone()?, retention_days: logs.retention })
 }
 
 /// What containers of one task owe each other: ports, an essential one, an order to start in.

@@ -166,12 +166,15 @@ fn images(tree: &Node, folder: &Path, scope: &mut Scope<'_>) -> BTreeMap<String,
         let tags = read.tags.unwrap_or_default().into_iter().map(|tag| tag.0).collect();
         // After a problem the repository still counts as known: its services are not to blame.
         let mut origin = ImageOrigin::StandIn;
-        match (read.stand_in, read.binary) {
-            (Some(true), None) if read.arguments.is_some() => {
-                scope.say(&path, "`arguments` belong to a `binary`; the stand-in takes none");
-            }
-            (Some(true), None) => {}
-            (None | Some(false), Some(binary)) => {
+        let stand_in = read.stand_in == Some(true);
+        let registry = read.registry == Some(true);
+        if read.arguments.is_some() && read.binary.is_none() {
+            let message = "`arguments` belong to a `binary`; other images have their own command";
+            scope.say(&path, message);
+        }
+        match (stand_in, read.binary, read.file, registry) {
+            (true, None, None, false) => {}
+            (false, Some(binary), None, false) => {
                 let file = folder.join(&binary);
                 if !file.is_file() {
                     let message = format!(
@@ -184,7 +187,23 @@ fn images(tree: &Node, folder: &Path, scope: &mut Scope<'_>) -> BTreeMap<String,
                 let arguments = read.arguments.unwrap_or_default();
                 origin = ImageOrigin::Binary { path, arguments };
             }
-            _ => scope.say(&path, "expected exactly one of `standIn: true` and `binary: <file>`"),
+            (false, None, Some(file), false) => {
+                let file = folder.join(&file);
+                if !file.exists() {
+                    let message = format!(
+                        "there is nothing at {}; expected an OCI layout or an image archive",
+                        shown(&file.display().to_string())
+                    );
+                    scope.say(&["images", &entry.key, "file"], &message);
+                }
+                origin = ImageOrigin::File(std::path::absolute(&file).unwrap_or(file));
+            }
+            (false, None, None, true) => origin = ImageOrigin::Registry,
+            _ => scope.say(
+                &path,
+                "expected exactly one of `standIn: true`, `binary: <file>`, `file: <image>` and \
+                 `registry: true`",
+            ),
         }
         images.insert(entry.key.clone(), Image { origin, tags });
     }

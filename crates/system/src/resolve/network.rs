@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use neargate_core::network::{Peer, Protocol, SecurityGroupSpec, SecurityRule};
+
 use crate::diagnostics::shown;
-use crate::document::{self, PortRange, Protocol};
+use crate::document::{self, PortRange};
 use crate::resolve::scope::{Scope, words};
 use crate::structure::index;
-use crate::system::{Nat, Network, Peer, SecurityGroup, SecurityGroupRule, Subnet};
+use crate::system::{Nat, Network, Subnet};
 
 /// The network; `None` when too little of it is right to look further.
 pub(crate) fn resolve(
@@ -34,6 +36,9 @@ pub(crate) fn resolve(
     for key in scope.keys(&["network", "securityGroups"]) {
         let Some(group) = network.security_groups.get(&key) else { continue };
         security_groups.push(security_group(network, &name, &key, group, scope));
+    }
+    if !network.security_groups.contains_key("default") {
+        security_groups.push(default_group(&name));
     }
     let nat = match network.nat {
         None | Some(document::Nat::None) => Nat::None,
@@ -127,14 +132,14 @@ fn security_group(
     key: &str,
     group: &document::SecurityGroup,
     scope: &mut Scope<'_>,
-) -> SecurityGroup {
+) -> SecurityGroupSpec {
     let path = ["network", "securityGroups", key];
     scope.name(&path, key, "a security group name", 64, words::key_letter);
     let mut rule = |direction: &str,
                     number: usize,
                     end: &str,
                     port: Option<&PortRange>,
-                    protocol: Option<Protocol>,
+                    protocol: Option<document::Protocol>,
                     peer: &str| {
         let base = ["network", "securityGroups", key, direction, index(number)];
         let at = |last| {
@@ -142,7 +147,11 @@ fn security_group(
             path.push(last);
             path
         };
-        let protocol = protocol.unwrap_or(Protocol::Tcp);
+        let protocol = match protocol {
+            None | Some(document::Protocol::Tcp) => Protocol::Tcp,
+            Some(document::Protocol::Udp) => Protocol::Udp,
+            Some(document::Protocol::All) => Protocol::All,
+        };
         let ports = match (protocol, port) {
             (Protocol::All, None) => None,
             (Protocol::All, Some(_)) => {
@@ -163,44 +172,67 @@ fn security_group(
                 ports
             }
         };
-        let protocol = match protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-            Protocol::All => "-1",
-        };
-        let other = match peer {
-            "anywhere" => Peer::Cidr(Ipv4Addr::UNSPECIFIED, 0),
+        let peer = match peer {
+            "anywhere" => Peer::Range(Ipv4Addr::UNSPECIFIED, 0),
             name if network.security_groups.contains_key(name) => {
-                Peer::SecurityGroup(full_name(network_name, name))
+                Peer::Group(full_name(network_name, name))
             }
             text if text.contains('/') => match words::cidr(text, 0, 32) {
-                Ok((address, prefix)) => Peer::Cidr(address, prefix),
+                Ok((address, prefix)) => Peer::Range(address, prefix),
                 Err(expected) => {
                     scope.say(&at(end), &format!("{} is not right; {expected}", shown(text)));
-                    Peer::Cidr(Ipv4Addr::UNSPECIFIED, 0)
+                    Peer::Range(Ipv4Addr::UNSPECIFIED, 0)
                 }
             },
             text => {
                 let groups = network.security_groups.keys().map(String::as_str);
                 let known = groups.chain(["anywhere", "an address range"]);
                 scope.unknown(&at(end), "security group", text, known);
-                Peer::Cidr(Ipv4Addr::UNSPECIFIED, 0)
+                Peer::Range(Ipv4Addr::UNSPECIFIED, 0)
             }
         };
-        SecurityGroupRule { protocol, ports, peer: other }
+        SecurityRule { protocol, ports, peer }
     };
     let ingress = group.ingress.iter().enumerate();
     let ingress = ingress
         .map(|(i, r)| rule("ingress", i, "from", r.port.as_ref(), r.protocol, &r.from))
         .collect();
-    let egress = group.egress.as_ref().map(|rules| {
-        rules
+    let egress = match &group.egress {
+        // As EC2 makes a group: everything may leave.
+        None => vec![EVERYTHING],
+        Some(rules) => rules
             .iter()
             .enumerate()
             .map(|(i, r)| rule("egress", i, "to", r.port.as_ref(), r.protocol, &r.to))
-            .collect()
-    });
-    SecurityGroup { name: full_name(network_name, key), ingress, egress }
+            .collect(),
+    };
+    let name = full_name(network_name, key);
+    SecurityGroupSpec { name, vpc: network_name.to_owned(), ingress, egress }
+}
+
+/// Anything to or from anywhere.
+const EVERYTHING: SecurityRule = SecurityRule {
+    protocol: Protocol::All,
+    ports: None,
+    peer: Peer::Range(Ipv4Addr::UNSPECIFIED, 0),
+};
+
+/// The group of what names no other: its members reach each other, and everything outside.
+fn default_group(network_name: &str) -> SecurityGroupSpec {
+    let name = default_group_name(network_name);
+    let among_members =
+        SecurityRule { protocol: Protocol::All, ports: None, peer: Peer::Group(name.clone()) };
+    SecurityGroupSpec {
+        name,
+        vpc: network_name.to_owned(),
+        ingress: vec![among_members],
+        egress: vec![EVERYTHING],
+    }
+}
+
+/// Every VPC has a group of this kind, as on AWS.
+pub(crate) fn default_group_name(network_name: &str) -> String {
+    full_name(network_name, "default")
 }
 
 fn port_range(port: &PortRange) -> Option<(u16, u16)> {

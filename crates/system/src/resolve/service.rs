@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use neargate_core::log_group::LogGroupSpec;
 use neargate_core::service::{
     CapacityProvider, CapacityProviderStrategyItem, DeploymentConfiguration, ScalingLimits,
     ServiceName, ServiceRegistry, ServiceSpec, TaskDefinitionRef,
@@ -13,11 +14,12 @@ use neargate_core::task_definition::{
 use crate::diagnostics::shown;
 use crate::document::{self, Layer, Switch};
 use crate::resolve::container::{self, Described, seconds};
+use crate::resolve::network::default_group_name;
 use crate::resolve::scope::{Scope, tags, words};
 use crate::resolve::target::{discovery, target_group};
 use crate::structure::index;
 use crate::suggest;
-use crate::system::{CustomMetric, Image, LogGroup, Network, ScalingPolicies, Service};
+use crate::system::{CustomMetric, Image, Network, ScalingPolicies, Service};
 
 /// What a service is described among.
 pub(crate) struct Around<'a> {
@@ -123,6 +125,7 @@ pub(crate) fn resolve(
             .map(|(spec, port)| ServiceRegistry { dns_name: spec.dns_name(), port: *port }),
         subnets,
         security_groups,
+        public_ip: false,
         health_check_grace_period_ms: seconds(
             service.health_check_grace_period_seconds.unwrap_or(0),
         ),
@@ -141,7 +144,7 @@ pub(crate) fn resolve(
         ephemeral_storage_gib: storage.unwrap_or(EPHEMERAL_STORAGE_GIB),
         tags: labels,
     };
-    let mut log_groups: Vec<LogGroup> = Vec::new();
+    let mut log_groups: Vec<LogGroupSpec> = Vec::new();
     for group in described.iter().filter_map(container::log_group) {
         if !log_groups.contains(&group) {
             log_groups.push(group);
@@ -390,7 +393,7 @@ pub(crate) fn subnets(
     full_names(path, "subnet", keys.unwrap_or_default(), &known, around, scope)
 }
 
-/// Full names of the security groups.
+/// Full names of the security groups; the network's default group when none is named.
 pub(crate) fn groups(
     path: &[&str],
     keys: Option<&[String]>,
@@ -398,8 +401,12 @@ pub(crate) fn groups(
     scope: &mut Scope<'_>,
 ) -> Vec<String> {
     let Some(network) = &around.layer.network else { return Vec::new() };
+    let keys = keys.unwrap_or_default();
+    if let (true, Some(network)) = (keys.is_empty(), around.network) {
+        return vec![default_group_name(&network.name)];
+    }
     let known: Vec<&str> = network.security_groups.keys().map(String::as_str).collect();
-    full_names(path, "security group", keys.unwrap_or_default(), &known, around, scope)
+    full_names(path, "security group", keys, &known, around, scope)
 }
 
 fn full_names(
