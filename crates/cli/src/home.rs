@@ -75,6 +75,11 @@ impl Home {
         neargate_runtime::container_directory(&self.0, task.parse().ok()?, container)
     }
 
+    /// The log store.
+    pub(crate) fn log_store(&self) -> PathBuf {
+        neargate_runtime::log_store(&self.0)
+    }
+
     /// Output of one container, also of a task that stopped a while ago.
     pub(crate) fn container_log(&self, task: &str, container: &str) -> Option<PathBuf> {
         Some(neargate_runtime::log_path(&self.0, task.parse().ok()?, container))

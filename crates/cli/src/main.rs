@@ -19,6 +19,7 @@ mod out;
 mod outcome;
 mod render;
 mod stand_in;
+mod tail;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -399,6 +399,7 @@ mod tests {
                     health: "UNKNOWN".into(),
                     exit_code: Some(3),
                     reason: None,
+                    log: None,
                 }],
                 ..task("t1", "a")
             },

@@ -198,6 +198,7 @@ fn a_deployment_that_is_rolled_back_exits_1_and_says_why() {
             health: "UNKNOWN".into(),
             exit_code: None,
             reason: None,
+            log: None,
         }],
         ..task("bad", "user")
     }];

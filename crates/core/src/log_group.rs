@@ -48,20 +48,31 @@ impl Platform {
         self.log_groups.get(name)
     }
 
-    /// Why a task's output has nowhere to go, as ECS says it (ECS-STOP-8): awslogs does not make
-    /// its group unless told so (ECS-TD-21).
+    /// Makes the log groups that awslogs was told to make (ECS-TD-21); otherwise why a task's
+    /// output has nowhere to go, as ECS says it (ECS-STOP-8).
     ///
     /// # Errors
     /// The stopped reason.
-    pub fn check_log_groups(&self, launch: &TaskLaunch) -> Result<(), String> {
-        let configured = launch.definition.containers.iter().filter_map(|c| c.log.as_ref());
-        match configured.map(|log| &log.group).find(|group| !self.log_groups.contains_key(*group)) {
-            None => Ok(()),
-            Some(group) => Err(format!(
-                "ResourceInitializationError: failed to validate logger args: The task cannot find \
-                 the Amazon CloudWatch log group {group}: ResourceNotFoundException: The specified \
-                 log group does not exist."
-            )),
+    pub(crate) fn prepare_log_groups(
+        &mut self,
+        launch: &TaskLaunch,
+        turn: &mut Turn,
+    ) -> Result<(), String> {
+        for log in launch.definition.containers.iter().filter_map(|c| c.log.as_ref()) {
+            let group = &log.group;
+            if self.log_groups.contains_key(group) {
+                continue;
+            }
+            if !log.create_group {
+                return Err(format!(
+                    "ResourceInitializationError: failed to validate logger args: The task cannot \
+                     find the Amazon CloudWatch log group {group}: ResourceNotFoundException: The \
+                     specified log group does not exist."
+                ));
+            }
+            let spec = LogGroupSpec { name: group.clone(), retention_days: None };
+            self.put_log_group(&spec, turn);
         }
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::TaskId;
 use crate::time::SECOND;
 
 /// A registered revision, or one about to be registered (`revision` 0).
@@ -178,6 +179,60 @@ pub struct LogConfiguration {
     pub group: String,
     /// Stream is `<prefix>/<container>/<task id>`.
     pub stream_prefix: String,
+    /// The group is made when it is missing (`awslogs-create-group`).
+    #[serde(default)]
+    pub create_group: bool,
+    /// What happens to lines that cannot be written at once.
+    #[serde(default)]
+    pub delivery: LogDelivery,
+    /// How several lines become one event; absent is one each.
+    #[serde(default)]
+    pub multiline: Option<LogMultiline>,
+}
+
+impl LogConfiguration {
+    /// Into that group, everything else as ECS has it unless told otherwise.
+    #[must_use]
+    pub fn new(group: String, stream_prefix: String) -> Self {
+        let (delivery, multiline) = (LogDelivery::default(), None);
+        Self { group, stream_prefix, create_group: false, delivery, multiline }
+    }
+
+    /// The stream of a container of a task (ECS-TD-21).
+    #[must_use]
+    pub fn stream(&self, container: &str, task: TaskId) -> String {
+        format!("{}/{container}/{task}", self.stream_prefix)
+    }
+}
+
+/// What happens to lines that cannot be written at once (ECS-TD-23).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogDelivery {
+    /// The container waits.
+    Blocking,
+    /// Up to so many bytes wait in memory, then lines are dropped and counted.
+    NonBlocking {
+        /// `max-buffer-size`.
+        buffer_bytes: u64,
+    },
+}
+
+/// ECS-TD-23.
+pub const DEFAULT_LOG_BUFFER_BYTES: u64 = 10 * 1024 * 1024;
+
+impl Default for LogDelivery {
+    fn default() -> Self {
+        LogDelivery::NonBlocking { buffer_bytes: DEFAULT_LOG_BUFFER_BYTES }
+    }
+}
+
+/// How several lines become one event (ECS-TD-21).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogMultiline {
+    /// A line that matches this regular expression begins an event (`awslogs-multiline-pattern`).
+    Pattern(String),
+    /// A line with such a date begins an event (`awslogs-datetime-format`).
+    DatetimeFormat(String),
 }
 
 /// Restart policy of a container (ECS-TD-18).

@@ -67,7 +67,8 @@ impl Platform {
             task.phase = Phase::Pending;
             task.pull_started_at = Some(turn.now);
             let launch = task.launch();
-            match self.check_log_groups(&launch).and_then(|()| self.check_secrets(&launch)) {
+            let prepared = self.prepare_log_groups(&launch, turn);
+            match prepared.and_then(|()| self.check_secrets(&launch)) {
                 Ok(()) => turn.effects.push(Effect::PullImages(launch)),
                 Err(reason) => self.stop_task(id, failed_to_start(&reason), turn),
             }

@@ -261,6 +261,9 @@ pub struct ContainerView {
     pub exit_code: Option<i32>,
     /// Why it ended or did not start.
     pub reason: Option<String>,
+    /// Group and stream that its output goes to; `None` is a file of its own.
+    #[serde(default)]
+    pub log: Option<(String, String)>,
 }
 
 /// A load balancer.

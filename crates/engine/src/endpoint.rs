@@ -4,18 +4,19 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as BlockingTcpListener};
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use neargate_images::registry::Registry;
 use neargate_wire::{Auth, HttpRequest, Models, Wire};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -41,6 +42,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Endpoint {
     address: SocketAddr,
     metadata: mpsc::Sender<BlockingTcpListener>,
+    registry: Arc<OnceLock<Registry>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -80,6 +82,8 @@ impl Endpoint {
             .map_err(failed("start an event loop"))?;
         let (stop, stopped) = oneshot::channel();
         let (metadata, listeners) = mpsc::channel(1);
+        let registry = Arc::new(OnceLock::new());
+        let images = Arc::clone(&registry);
         let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
         let body = move || {
             runtime.block_on(async {
@@ -92,9 +96,11 @@ impl Endpoint {
                         let resettable = options.resettable;
                         let tasks = metadata::Desk::new(events.clone(), meter);
                         let serving = serve_metadata(listeners, Arc::clone(&tasks));
-                        let desk = Desk { events: events.clone(), wire, resettable, tasks };
+                        let events_of_desk = events.clone();
+                        let desk = Desk { events: events_of_desk, wire, resettable, tasks, images };
                         let desk = Arc::new(desk);
-                        let respond = move |request, _| respond(request, Arc::clone(&desk));
+                        let respond =
+                            move |request, from| respond(request, from, Arc::clone(&desk));
                         tokio::select! {
                             () = signals.tell(&events) => {}
                             () = accept(listener, "the AWS endpoint", respond) => {}
@@ -122,7 +128,7 @@ impl Endpoint {
                 return Err(EngineError::System { action: "start the AWS endpoint", source });
             }
         }
-        Ok(Endpoint { address, metadata, stop: Some(stop), thread: Some(thread) })
+        Ok(Endpoint { address, metadata, registry, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Answers tasks on this socket too, which is to be one whose callers' addresses are their own.
@@ -136,6 +142,11 @@ impl Endpoint {
         };
         listener.set_nonblocking(true).map_err(failed)?;
         self.metadata.try_send(listener).map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    /// Answers as a registry of images, too.
+    pub(crate) fn serve_registry(&self, registry: Registry) {
+        let _set_once = self.registry.set(registry);
     }
 
     /// Where it listens.
@@ -197,10 +208,12 @@ async fn serve_metadata(
 }
 
 /// Accepts connections for ever, a bounded number at once, and answers their requests.
-pub(crate) async fn accept<R, A>(listener: TcpListener, what: &'static str, respond: R)
+pub(crate) async fn accept<R, A, B>(listener: TcpListener, what: &'static str, respond: R)
 where
     R: Fn(Request<Incoming>, SocketAddr) -> A + Clone + Send + 'static,
-    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    A: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -236,9 +249,26 @@ struct Desk {
     wire: Arc<Wire>,
     resettable: bool,
     tasks: Arc<metadata::Desk>,
+    images: Arc<OnceLock<Registry>>,
 }
 
-async fn respond(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Full<Bytes>> {
+async fn respond(
+    request: Request<Incoming>,
+    from: SocketAddr,
+    desk: Arc<Desk>,
+) -> Response<Either<Full<Bytes>, neargate_images::registry::Body>> {
+    let is_registrys = what(request.method(), request.uri().path()) == Asked::Registry;
+    match desk.images.get().filter(|_| is_registrys) {
+        Some(registry) => match browser(request.headers()) {
+            Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
+            None => return registry.serve(request, from.ip()).await.map(Either::Right),
+        },
+        None => answer(request, desk).await,
+    }
+    .map(Either::Left)
+}
+
+async fn answer(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     match what(&parts.method, parts.uri.path()) {
         Asked::Health => health(&desk.events).await,
@@ -251,6 +281,10 @@ async fn respond(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Full<B
             // Every process of this machine comes from the same address: the id must do.
             None => Arc::clone(&desk.tasks).respond(route, None, body).await,
         },
+        Asked::Registry => {
+            let why = "the process driver runs programs, not images, and has no registry";
+            error(StatusCode::NOT_FOUND, "UNSUPPORTED", why)
+        }
         Asked::Aws => match browser(&parts.headers) {
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
             None => aws(parts, body, &desk).await,

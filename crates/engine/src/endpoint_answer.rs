@@ -20,6 +20,8 @@ pub(crate) enum Asked {
     Reset,
     /// A task asks about itself.
     Metadata(Route),
+    /// Images are pushed or pulled.
+    Registry,
     /// For an AWS service, whatever it is.
     Aws,
 }
@@ -29,7 +31,11 @@ pub(crate) fn what(method: &Method, path: &str) -> Asked {
     match (method, path) {
         (&Method::GET, "/_neargate/health") => Asked::Health,
         (&Method::POST, "/_neargate/reset") => Asked::Reset,
-        _ => Route::parse(method, path).map_or(Asked::Aws, Asked::Metadata),
+        _ => match Route::parse(method, path) {
+            Some(route) => Asked::Metadata(route),
+            None if path == "/v2" || path.starts_with("/v2/") => Asked::Registry,
+            None => Asked::Aws,
+        },
     }
 }
 

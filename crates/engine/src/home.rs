@@ -83,6 +83,10 @@ impl Home {
         self.0.join("secrets.key")
     }
 
+    pub(crate) fn registry_key(&self) -> PathBuf {
+        self.0.join("registry.key")
+    }
+
     fn settings_file(&self) -> PathBuf {
         self.0.join("engine.json")
     }

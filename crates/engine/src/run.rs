@@ -10,6 +10,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use neargate_core::{Identity, Platform};
+use neargate_images::ImageStore;
+use neargate_images::registry::{Credentials, Registry, RegistryOptions};
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 
@@ -89,6 +91,9 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     if let Some(listener) = listener {
         endpoint.listen_for_tasks(listener)?;
     }
+    if let Some(store) = runtime.image_store() {
+        endpoint.serve_registry(registry(&home, store, &endpoint, ledger.platform())?);
+    }
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
     let link = EdgeLink::start(link, sender.clone())
@@ -121,6 +126,29 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// The platform's registry. Whoever calls from this machine needs no login, and a push makes its
+/// repository.
+fn registry(
+    home: &Home,
+    store: Arc<ImageStore>,
+    endpoint: &Endpoint,
+    platform: &Platform,
+) -> Result<Registry, EngineError> {
+    let key = home.registry_key();
+    let credentials = Credentials::open(&key).map_err(|error| EngineError::File {
+        action: "read",
+        path: key,
+        source: std::io::Error::other(error.chain()),
+    })?;
+    let options = RegistryOptions {
+        account: platform.identity().account.clone(),
+        realm: format!("http://{}", endpoint.address()),
+        strict: false,
+        create_on_push: true,
+    };
+    Ok(Registry::new(store, credentials, options))
 }
 
 fn open_store(home: &Home) -> Result<(Store, Recovered), EngineError> {

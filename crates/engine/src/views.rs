@@ -175,6 +175,10 @@ fn task(platform: &Platform, task: &Task) -> TaskView {
                 health: container_health(container.health).to_owned(),
                 exit_code: container.exit.and_then(Exit::code),
                 reason: container.reason.clone(),
+                log: definition
+                    .log
+                    .as_ref()
+                    .map(|log| (log.group.clone(), log.stream(&definition.name, task.id))),
             })
             .collect(),
     }

@@ -19,7 +19,8 @@ const MAX_DEPTH: usize = 200;
 /// A directory that operations stay in.
 pub(crate) struct InRoot {
     root: OwnedFd,
-    /// The directory last asked for: entries of a layer come directory by directory.
+    /// The directory last asked for: entries of a layer come directory by directory. It cannot have
+    /// been replaced since, because that begins with asking for the directory it is in.
     last: Option<(Vec<u8>, OwnedFd)>,
 }
 
@@ -111,11 +112,6 @@ impl InRoot {
             };
         }
         Ok(())
-    }
-
-    /// Forgets the directory last used: called when something that was there is taken away.
-    pub(crate) fn forget(&mut self) {
-        self.last = None;
     }
 
     /// Opens a regular file for reading; no component of its path may be a link.

@@ -130,13 +130,15 @@ impl Document {
             Some(other) => return Err(format!("its media type {other} is not supported")),
             None => outline.manifests.is_some(),
         };
-        let has_both =
-            outline.manifests.is_some() && (outline.layers.is_some() || outline.config.is_some());
-        if has_both {
-            return Err("it has manifests and also layers or config".to_owned());
-        }
-        if is_index && outline.config.is_some() || !is_index && outline.manifests.is_some() {
-            return Err("its content is not of the kind its media type says".to_owned());
+        let has_others = if is_index {
+            outline.config.is_some() || outline.layers.is_some()
+        } else {
+            outline.manifests.is_some()
+        };
+        if has_others {
+            return Err("it has parts of an index and of a manifest, or is not of the kind its \
+                        media type says"
+                .to_owned());
         }
         let parsed = if is_index {
             serde_json::from_slice(bytes).map(Self::Index)
@@ -286,11 +288,13 @@ mod tests {
         assert_eq!(is_index(&index, None), Ok(true));
         assert_eq!(is_index(&index, Some(OCI_INDEX)), Ok(true));
         let both = format!(r#"{{"schemaVersion":2,"config":{descriptor},"manifests":[]}}"#);
+        let layers = r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#;
         let mixed = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[]}}"#);
         let old = r#"{"schemaVersion":1,"fsLayers":[]}"#;
         for (text, announced) in [
             (both.as_str(), None),
             (&both, Some(OCI_INDEX)),
+            (layers, Some(OCI_INDEX)),
             (&mixed, Some(OCI_MANIFEST)),
             (&manifest, Some("text/plain")),
             (&manifest, Some(OCI_INDEX)),

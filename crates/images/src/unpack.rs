@@ -185,15 +185,13 @@ impl Unpacker {
     ) -> Result<(), LayerError> {
         let parent = self.parent(entry, parents)?;
         match kind_of(parent, name).map_err(failed("look at", entry))? {
-            None => return Ok(()),
+            None => Ok(()),
             Some(FileType::Directory) => remove_directory(parent, name),
             Some(_) => {
                 rustix::fs::unlinkat(parent, name, AtFlags::empty()).map_err(io::Error::from)
             }
         }
-        .map_err(failed("replace", entry))?;
-        self.root.forget();
-        Ok(())
+        .map_err(failed("replace", entry))
     }
 
     fn directory(

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use neargate_core::effect::{Network, TaskLaunch};
@@ -32,7 +32,7 @@ type Imported = BTreeMap<(String, Option<String>), (SystemTime, u64)>;
 /// One platform's ground.
 pub(crate) struct Estate {
     vpc: Vpc,
-    images: ImageStore,
+    images: Arc<ImageStore>,
     backend: BackendKind,
     /// Control group of the platform, distinct from those of other homes.
     cgroup: String,
@@ -95,6 +95,7 @@ impl Estate {
             vpc.add_service_address(address).map_err(|error| ground(&error))?;
         }
         let images = ImageStore::open(home.join("images")).map_err(|error| ground(&error))?;
+        let images = Arc::new(images);
         let cgroup = platform_group(home).map_err(|source| Error::Io {
             action: "look at",
             path: home.to_owned(),
@@ -113,6 +114,10 @@ impl Estate {
     /// Where the platform's network namespace is pinned.
     pub(crate) fn namespace(&self) -> PathBuf {
         self.vpc.namespace()
+    }
+
+    pub(crate) fn image_store(&self) -> Arc<ImageStore> {
+        Arc::clone(&self.images)
     }
 
     /// A socket of the platform's network on which the tasks' metadata is served.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use neargate_core::container_health::CheckSchedule;
 use neargate_core::id::TaskId;
 use neargate_core::input::{ContainerHealth, Exit};
+use neargate_core::task_definition::{LogDelivery, LogMultiline};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -78,30 +79,6 @@ pub(crate) struct LogSpec {
     pub(crate) multiline: Option<LogMultiline>,
 }
 
-/// What happens to lines while the disk refuses (ECS-TD-23).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LogDelivery {
-    Blocking,
-    NonBlocking { buffer_bytes: usize },
-}
-
-impl Default for LogDelivery {
-    fn default() -> Self {
-        Self::NonBlocking { buffer_bytes: neargate_logs::BUFFER_BYTES_DEFAULT }
-    }
-}
-
-/// How lines become one event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LogMultiline {
-    /// `awslogs-multiline-pattern`.
-    Pattern(String),
-    /// `awslogs-datetime-format`.
-    DatetimeFormat(String),
-}
-
 /// What a task directory says of itself, for people who look into it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TaskSpec {
@@ -132,6 +109,11 @@ impl Layout {
     /// Where outputs of released tasks are kept for a while.
     pub(crate) fn logs(&self) -> PathBuf {
         self.home.join("logs")
+    }
+
+    /// The log store, for what goes to log groups.
+    pub(crate) fn log_store(&self) -> PathBuf {
+        self.home.join("log-groups")
     }
 
     pub(crate) fn images(&self) -> PathBuf {

@@ -1,5 +1,6 @@
-//! Makes tasks real: the `process` driver, which runs an image's entry point as a plain process on
-//! the task's own loopback address.
+//! Makes tasks real: the `container` driver, which runs images in namespaces and control groups on
+//! the platform's own network, and the `process` driver, which runs an image's entry point as a
+//! plain process on the task's own loopback address.
 //!
 //! [`Runtime`] carries out what the platform wishes and reports what happens; it decides nothing.
 //! Every wish may be made twice: the second time only the report is repeated. Each container has a
@@ -7,8 +8,9 @@
 //! engine is killed and [`Runtime::recover`] finds them again. An exit code nobody saw is unknown,
 //! never 0.
 //!
-//! What this driver does not do: limit CPU and memory, separate file systems and users
-//! (`workingDirectory`, `user`, `readonlyRootFilesystem` are without effect), read secrets.
+//! What the `process` driver does not do: limit CPU and memory, separate file systems and users
+//! (`workingDirectory`, `user`, `readonlyRootFilesystem` are without effect). What the `container`
+//! driver does not do: enforce `ephemeralStorage`, run without root.
 
 #![deny(unsafe_code)]
 
@@ -37,7 +39,7 @@ pub use driver::{Choice, Driver, UnknownDriver, choose, examine};
 pub use error::Error;
 pub use estate::clear_ground;
 pub use images::{ImageReference, ImageSource, InvalidReference, OWN_BINARY};
-pub use logs::{container_directory, log_path};
+pub use logs::{container_directory, log_path, log_store};
 pub use neargate_vpc::LINK_LOCAL_RESOLVER;
 pub use runtime::{Observer, Runtime, RuntimeOptions, Secrets};
 pub use usage::{Interface, Meter, Throttling, Traffic, Usage};

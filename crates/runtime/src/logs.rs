@@ -20,3 +20,9 @@ pub fn container_directory(home: &Path, task: TaskId, container: &str) -> Option
     let directory = Layout::new(home.to_owned()).container(task, container);
     is_container_name(container).then(|| directory.path().to_owned())
 }
+
+/// The log store below a home, as [`neargate_logs`] reads it.
+#[must_use]
+pub fn log_store(home: &Path) -> PathBuf {
+    Layout::new(home.to_owned()).log_store()
+}

@@ -8,14 +8,17 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use neargate_core::effect::{Network, TaskLaunch};
 use neargate_core::id::TaskId;
 use neargate_core::input::{Exit, Observation};
 use neargate_core::log_group::LogGroupSpec;
+use neargate_images::ImageStore;
+use neargate_logs::LogStore;
 use rustix::process::{Pid, Resource, Signal};
 
 use crate::container::{Surroundings, argv, environment, health_check, restart};
@@ -23,13 +26,15 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::estate::Estate;
 use crate::images::{ImageCatalog, ImageSource, Pulled};
-use crate::layout::{ContainerSpec, Layout, TaskSpec, is_container_name, write_json};
-use crate::process::{Process, kill_marked};
+use crate::layout::{ContainerSpec, Layout, LogSpec, TaskSpec, is_container_name, write_json};
+use crate::process::{Identity, Process, kill_marked};
 use crate::sandbox::BackendKind;
 use crate::watch::{Key, Watcher, send};
 
 /// Threads that carry out wishes. All wishes for one task go to the same one, in order.
 const WORKERS: u64 = 4;
+/// How often log groups are looked at for events they keep no longer.
+const LOGS_EXPIRE: Duration = Duration::from_secs(3600);
 /// Outputs of released tasks that are kept.
 const KEPT_LOGS: usize = 500;
 /// Old outputs are looked for once per so many releases.
@@ -62,6 +67,8 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     shared: Arc<Shared>,
     workers: Vec<Sender<Job>>,
+    /// Dropped, it ends the thread that looks after the log store.
+    stop_logs: Option<SyncSender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -73,6 +80,7 @@ struct Shared {
     catalog: Mutex<ImageCatalog>,
     watcher: Watcher,
     releases: AtomicU64,
+    log_store: LogStore,
     /// What containers stand on; `None` for plain processes.
     estate: Option<Estate>,
 }
@@ -110,7 +118,9 @@ impl Runtime {
             made.map_err(|source| Error::Io { action: "create directory", path: dir, source })?;
         }
         let catalog = Mutex::new(ImageCatalog::open(layout.images())?);
-        let watcher = Watcher::new(layout.clone(), observer)?;
+        let log_store = LogStore::open(&layout.log_store())
+            .map_err(|error| Error::Ground { problem: error.to_string() })?;
+        let watcher = Watcher::new(layout.clone(), options.binary.clone(), observer)?;
         let estate = match options.driver {
             Driver::Process => None,
             Driver::Container => Some(BackendKind::Libcontainer),
@@ -125,10 +135,12 @@ impl Runtime {
             catalog,
             watcher,
             releases: AtomicU64::new(0),
+            log_store,
             estate,
         });
 
-        let mut runtime = Self { shared, workers: Vec::new(), threads: Vec::new() };
+        let mut runtime =
+            Self { shared, workers: Vec::new(), stop_logs: None, threads: Vec::new() };
         for number in 0..WORKERS {
             #[expect(
                 clippy::disallowed_methods,
@@ -140,6 +152,9 @@ impl Runtime {
             runtime.workers.push(sender);
         }
         runtime.spawn("runtime-watch".to_owned(), |shared| shared.watcher.run())?;
+        let (stop, stopped) = sync_channel(1);
+        runtime.spawn("runtime-logs".to_owned(), move |shared| shared.expire_logs(&stopped))?;
+        runtime.stop_logs = Some(stop);
         Ok(runtime)
     }
 
@@ -212,6 +227,12 @@ impl Runtime {
         self.shared.estate.as_ref().map(Estate::namespace)
     }
 
+    /// The images of the container drivers.
+    #[must_use]
+    pub fn image_store(&self) -> Option<Arc<ImageStore>> {
+        self.shared.estate.as_ref().map(Estate::image_store)
+    }
+
     /// A socket in the platform's network on which the tasks' metadata is served; `None` when
     /// tasks share the machine's network.
     ///
@@ -223,12 +244,25 @@ impl Runtime {
 
     /// Makes a log group what it is to be.
     pub fn put_log_group(&self, spec: &LogGroupSpec) {
-        let _ = spec;
+        let LogGroupSpec { name, retention_days } = spec;
+        let store = &self.shared.log_store;
+        let made = match store.create_group(name, *retention_days, BTreeMap::new(), wall_ms()) {
+            Err(neargate_logs::Error::GroupExists { .. }) => {
+                store.put_retention(name, *retention_days)
+            }
+            made => made,
+        };
+        if let Err(error) = made {
+            tracing::error!(%error, group = name, "could not make a log group");
+        }
     }
 
     /// Removes a log group with everything in it.
     pub fn remove_log_group(&self, name: &str) {
-        let _ = name;
+        match self.shared.log_store.delete_group(name) {
+            Ok(()) | Err(neargate_logs::Error::NoSuchGroup { .. }) => {}
+            Err(error) => tracing::error!(%error, group = name, "could not remove a log group"),
+        }
     }
 
     /// SIGTERM to the container's process, also to one that its restart policy or an earlier wish
@@ -281,6 +315,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.workers.clear();
+        self.stop_logs = None;
         self.shared.watcher.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -441,7 +476,13 @@ impl Shared {
             restart: restart(definition, self.options.pace),
             socket: self.layout.socket(),
             secret_names: secrets.keys().cloned().collect(),
-            log: None,
+            log: definition.log.as_ref().map(|log| LogSpec {
+                root: self.layout.log_store(),
+                group: log.group.clone(),
+                stream: log.stream(name, launch.task),
+                delivery: log.delivery,
+                multiline: log.multiline.clone(),
+            }),
             sandbox: self.estate.as_ref().map(|e| e.sandbox(launch, definition, &image)),
         };
         let dir = self.layout.container(launch.task, name);
@@ -496,7 +537,9 @@ impl Shared {
 
     fn release(&self, task: TaskId) {
         for name in self.layout.containers_of(task) {
-            self.end_now(task, &name);
+            // Out of the watcher's sight first: what ends now is to lose its shim.
+            let known = self.watcher.state().containers.remove(&(task, name.clone()));
+            self.end_now(task, &name, known.and_then(|container| container.shim()));
             self.keep_log(task, &name);
         }
         self.watcher.state().containers.retain(|(owner, _), _| *owner != task);
@@ -517,10 +560,11 @@ impl Shared {
         self.watcher.tell([Observation::TaskReleased { task }]);
     }
 
-    /// Kills what still runs of a container, and waits until it is gone.
-    fn end_now(&self, task: TaskId, name: &str) {
+    /// Kills what still runs of a container, and waits until it is gone. `known` is the shim that
+    /// was last heard of: one that is about to take over is not in the file yet.
+    fn end_now(&self, task: TaskId, name: &str, known: Option<Identity>) {
         let dir = self.layout.container(task, name);
-        let shim = dir.read_shim().and_then(Process::open);
+        let shim = [dir.read_shim(), known].into_iter().flatten().find_map(Process::open);
         let exited = dir.read_exit();
         let _restart_is_off_or_nothing_runs = fs::write(dir.stopping(), b"");
         let process = dir.read_process().and_then(Process::open);
@@ -555,6 +599,18 @@ impl Shared {
         }
     }
 
+    /// Removes what log groups keep no longer, now and every hour until told to stop.
+    fn expire_logs(&self, stopped: &Receiver<()>) {
+        loop {
+            if let Err(error) = self.log_store.expire(wall_ms()) {
+                tracing::warn!(%error, "could not remove old log events");
+            }
+            if stopped.recv_timeout(LOGS_EXPIRE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+    }
+
     fn keep_log(&self, task: TaskId, name: &str) {
         let log = self.layout.container(task, name).log();
         if fs::metadata(&log).is_ok_and(|file| file.len() > 0)
@@ -578,6 +634,12 @@ impl Shared {
             let _already_gone = fs::remove_file(path);
         }
     }
+}
+
+/// Milliseconds since 1970, as log events are stamped.
+fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A plain exec of the binary with nothing of the engine's: no environment, no descriptors. Secrets

@@ -1,5 +1,6 @@
 //! What the engine side knows of each container, and how it notices changes: a datagram from the
-//! shim, or the end of a shim, or (with its shim gone) the end of the container itself.
+//! shim, or the end of a shim. A container that lost its shim gets another one, which takes over;
+//! only if that does not work is the container itself watched.
 //!
 //! Whatever the occasion, [`Watcher::refresh`] compares the container's files with what has been
 //! reported and reports the difference. So an occasion too many does no harm, and the order of
@@ -9,6 +10,8 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use neargate_core::id::TaskId;
@@ -28,6 +31,9 @@ const WAKE: u64 = 1;
 const FIRST_PROCESS: u64 = 2;
 /// Longest datagram: a task id, a slash, a container name.
 const MAX_MESSAGE: usize = 512;
+/// How often a container that lost its shim gets another. A machine on which shims die is not
+/// helped by starting one after the other.
+const TAKE_OVERS: u32 = 8;
 
 /// A container by task and name.
 pub(crate) type Key = (TaskId, String);
@@ -42,7 +48,9 @@ pub(crate) struct Container {
     shim: Option<Identity>,
     /// A shim of ours had ended before it could be told from other processes.
     shim_unseen: bool,
-    /// The container's own process is watched because its shim is gone.
+    /// Shims that were started to take over.
+    take_overs: u32,
+    /// The container's own process is watched because nobody could take over.
     orphaned: bool,
     process: Option<Identity>,
     started_told: bool,
@@ -56,6 +64,11 @@ impl Container {
         self.ended.is_some()
     }
 
+    /// The last shim that was seen or started.
+    pub(crate) fn shim(&self) -> Option<Identity> {
+        self.shim
+    }
+
     /// Whether a shim for it was ever seen or started by this engine.
     pub(crate) fn was_started(&self) -> bool {
         self.starting || self.shim.is_some() || self.shim_unseen || self.has_ended()
@@ -65,6 +78,8 @@ impl Container {
 /// Shared by the worker threads and the watching thread.
 pub(crate) struct Watcher {
     layout: Layout,
+    /// The program that has the subcommand `shim`.
+    binary: PathBuf,
     observer: Observer,
     epoll: Epoll,
     socket: UnixDatagram,
@@ -88,7 +103,11 @@ struct Watched {
 }
 
 impl Watcher {
-    pub(crate) fn new(layout: Layout, observer: Observer) -> Result<Self, Error> {
+    pub(crate) fn new(
+        layout: Layout,
+        binary: PathBuf,
+        observer: Observer,
+    ) -> Result<Self, Error> {
         let system =
             |action| move |source: nix::Error| Error::System { action, source: source.into() };
         let epoll =
@@ -114,7 +133,7 @@ impl Watcher {
             .and_then(|()| epoll.add(wake.as_fd(), readable(WAKE)))
             .map_err(system("fill an event queue"))?;
         let state = Mutex::new(State { next: FIRST_PROCESS, ..State::default() });
-        Ok(Self { layout, observer, epoll, socket, wake, state })
+        Ok(Self { layout, binary, observer, epoll, socket, wake, state })
     }
 
     /// Reports changes until [`Self::stop`]; the body of the watching thread.
@@ -190,7 +209,9 @@ impl Watcher {
             return news;
         }
         // Looked at before the other files: a shim found dead has written all it ever will.
-        let shim = dir.read_shim().or(container.shim);
+        // One that takes over is not in the file before it has done so.
+        let known = [dir.read_shim(), container.shim].into_iter().flatten();
+        let shim = known.clone().find(|shim| shim.is_alive()).or_else(|| known.clone().next());
         let shim_lives = container.starting || shim.is_some_and(Identity::is_alive);
 
         let failure = dir.read_failure();
@@ -242,13 +263,15 @@ impl Watcher {
             return news;
         }
 
-        // Without a shim: watch the container itself, and its exit is unknown (never guessed).
+        // Without a shim nobody reads its output or checks its health, and how it ends is unknown
+        // (never guessed).
         let Some(process) = process else {
             if shim.is_none() && !container.shim_unseen {
                 // Prepared by an engine that died before it started the shim.
                 return news;
             }
             kill_marked(*task, name);
+            crate::shim::clear(&dir);
             let reason = "CannotStartContainerError: its shim ended before it had started the \
                           container"
                 .to_owned();
@@ -259,9 +282,22 @@ impl Watcher {
             return news;
         };
         if process.is_alive() {
+            if container.take_overs < TAKE_OVERS {
+                container.take_overs += 1;
+                tracing::warn!(%task, container = name, "the container lost its shim");
+                if let Some(shim) = take_over(&self.binary, dir.path()) {
+                    container.shim = Some(shim);
+                    if self.watch(state, shim, key) {
+                        return news;
+                    }
+                }
+                // It could not be started, or has ended again already.
+                news.extend(self.news(state, key));
+                return news;
+            }
             if !container.orphaned {
                 container.orphaned = true;
-                tracing::warn!(%task, container = name, "the container lost its shim");
+                tracing::error!(%task, container = name, "nobody takes over the container");
                 if !self.watch(state, process, key) {
                     news.extend(self.news(state, key));
                 }
@@ -269,6 +305,7 @@ impl Watcher {
             return news;
         }
         kill_marked(*task, name);
+        crate::shim::clear(&dir);
         if let Err(error) = dir.write_exit(Exit::Unknown) {
             tracing::warn!(%error, %task, container = name, "could not write the exit down");
         }
@@ -336,6 +373,32 @@ impl Watcher {
             }
         }
     }
+}
+
+/// Starts a shim for a container that lost its own; `None` when it cannot be started or has ended
+/// at once.
+fn take_over(binary: &Path, dir: &Path) -> Option<Identity> {
+    let spawned = Command::new(binary)
+        .args(["shim", "--adopt"])
+        .arg(dir)
+        .env_clear()
+        // It finds the secrets' values in the container.
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let pid = match spawned {
+        Ok(child) => Pid::from_child(&child),
+        Err(error) => {
+            tracing::error!(%error, binary = %binary.display(), "could not start a shim");
+            return None;
+        }
+    };
+    let identity = Identity::of(pid);
+    if identity.is_none() {
+        reap(pid);
+    }
+    identity
 }
 
 /// SIGKILL takes the whole group along, as the end of a container would.

@@ -40,14 +40,18 @@ pub(crate) fn mac(address: Ipv4Addr) -> Mac {
     [0x02, 0x4e, a, b, c, d]
 }
 
+/// What the names of the platform's links begin with.
+pub(crate) const PORT_PREFIX: &str = "eni";
+pub(crate) const BRIDGE_PREFIX: &str = "sub";
+
 /// Name of a task's bridge port. Interface names have at most 15 characters.
 pub(crate) fn port_name(address: Ipv4Addr) -> String {
-    format!("eni{:08x}", u32::from(address))
+    format!("{PORT_PREFIX}{:08x}", u32::from(address))
 }
 
 /// Name of a subnet's bridge. It tells the range, so a subnet with another range is another bridge.
 pub(crate) fn bridge_name(range: Range) -> String {
-    format!("sub{:08x}{:02}", u32::from(range.base()), range.prefix())
+    format!("{BRIDGE_PREFIX}{:08x}{:02}", u32::from(range.base()), range.prefix())
 }
 
 /// Refuses ids that would leave the directory or hide in it.

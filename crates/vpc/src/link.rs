@@ -10,6 +10,7 @@ use nix::libc;
 use nix::sys::socket::SockProtocol;
 use serde::Serialize;
 
+use crate::eni::{BRIDGE_PREFIX, PORT_PREFIX};
 use crate::netlink::{Request, Socket, attributes, u32_at, u64_at};
 
 /// In every network namespace.
@@ -21,6 +22,7 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
+const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_STATS64: u16 = 23;
 const IFLA_GROUP: u16 = 27;
@@ -30,6 +32,7 @@ const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_STATE: u16 = 1;
 const BRIDGE_FORWARDING: u8 = 3;
+const OPERATIONAL_UP: u8 = 6;
 const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const VETH_INFO_PEER: u16 = 1;
@@ -67,7 +70,9 @@ pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) stats: InterfaceStats,
-    /// Whether it is a port that its bridge uses.
+    /// Whether it takes packets to send.
+    pub(crate) is_up: bool,
+    /// Whether it is a port that carries packets to and from its bridge.
     pub(crate) is_forwarding: bool,
 }
 
@@ -267,6 +272,18 @@ impl Links {
         self.send(&request, &[Errno::ENODEV]).map(drop)
     }
 
+    /// Removes those of our bridges and ports that `is_doomed` chooses by name. What else there is,
+    /// tunnels that some kernels put into every namespace, cannot be removed.
+    pub(crate) fn remove_made(&self, is_doomed: impl Fn(&str) -> bool) -> io::Result<()> {
+        let is_ours = |name: &str| name.starts_with(PORT_PREFIX) || name.starts_with(BRIDGE_PREFIX);
+        let names = self.list()?.into_iter().map(|link| link.name);
+        let doomed: BTreeSet<_> = names.filter(|name| is_ours(name) && is_doomed(name)).collect();
+        match doomed.is_empty() {
+            true => Ok(()),
+            false => self.remove_all(&doomed),
+        }
+    }
+
     /// The link of that name.
     pub(crate) fn find(&self, name: &str) -> io::Result<Option<Link>> {
         let mut request = Request::default();
@@ -334,13 +351,15 @@ fn route_header(kind: u8) -> [u8; 12] {
 fn read_link(body: &[u8]) -> Option<Link> {
     let index = u32_at(body, 4)?;
     let (mut name, mut stats) = (None, InterfaceStats::default());
-    let mut is_forwarding = false;
+    // A new port is forwarding for a moment before the kernel has looked whether it is up.
+    let (mut is_forwarding, mut is_up) = (false, false);
     for (kind, value) in attributes(body.get(LINK_HEADER..)?) {
         match kind {
             IFLA_IFNAME => {
                 let text = value.strip_suffix(&[0]).unwrap_or(value);
                 name = Some(String::from_utf8_lossy(text).into_owned());
             }
+            IFLA_OPERSTATE => is_up = value == [OPERATIONAL_UP],
             IFLA_LINKINFO => {
                 let port = attributes(value).find(|(kind, _)| *kind == IFLA_INFO_SLAVE_DATA);
                 let state = port.and_then(|(_, port)| {
@@ -360,5 +379,5 @@ fn read_link(body: &[u8]) -> Option<Link> {
             _ => {}
         }
     }
-    Some(Link { index, name: name?, stats, is_forwarding })
+    Some(Link { index, name: name?, stats, is_up, is_forwarding: is_forwarding && is_up })
 }

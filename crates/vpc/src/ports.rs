@@ -90,34 +90,25 @@ mod tests {
     use super::*;
     use crate::netns::NetNs;
 
-    /// Links of a namespace that lives as long as they do.
-    fn links_of_nowhere() -> (Links, Links) {
+    /// A namespace that lives as long as the links.
+    fn new_namespace() -> (NetNs, Links) {
         let made = thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("these tests need CAP_SYS_ADMIN");
-            (Links::open().expect("links"), Links::open().expect("links"), NetNs::current())
+            (NetNs::current().expect("it"), Links::open().expect("its links"))
         });
-        let (links, for_remover, net) = made.join().expect("no panic");
-        let peers = net.expect("the namespace");
-        let gateway = Ipv4Addr::new(10, 0, 0, 1);
-        let bridge = links.put_bridge("sub0", [2; 6], gateway, 24).expect("a bridge");
-        for n in 0..6 {
-            let here = thread::scope(|scope| {
-                let made = scope.spawn(|| {
-                    unshare(CloneFlags::CLONE_NEWNET).expect("CAP_SYS_ADMIN");
-                    NetNs::current()
-                });
-                made.join().expect("no panic").expect("a namespace")
-            });
-            links.add_veth(&format!("eni{n}"), bridge, &here, [2; 6]).expect("a pair");
-        }
-        drop(peers);
-        (links, for_remover)
+        made.join().expect("no panic")
     }
 
     #[test]
     fn ports_are_gone_when_removing_returns_and_pending_until_then() {
-        let (links, for_remover) = links_of_nowhere();
-        let remover = PortRemover::new(for_remover);
+        let (platform, links) = new_namespace();
+        let tasks: Vec<_> = (0..6).map(|_| new_namespace()).collect();
+        let gateway = Ipv4Addr::new(10, 0, 0, 1);
+        let bridge = links.put_bridge("sub0", [2; 6], gateway, 24).expect("a bridge");
+        for (n, (task, _)) in tasks.iter().enumerate() {
+            links.add_veth(&format!("eni{n}"), bridge, task, [2; 6]).expect("a pair");
+        }
+        let remover = PortRemover::new(platform.run(Links::open).expect("in").expect("links"));
         remover.announce("eni0".into());
         assert!(remover.is_pending("eni0") && !remover.is_pending("eni1"));
         thread::scope(|scope| {

@@ -20,10 +20,10 @@ use crate::ruleset::{Addresses, Ruleset};
 use crate::security_group::{members, task_ruleset};
 use crate::wish::{Wish, gateway, subnet_range};
 
-/// How long to wait for a bridge to use a new port, and how often to look. It is a matter of
+/// How long to wait for a new port to work, and how often to look. It is a matter of
 /// microseconds, unless the machine is very busy with interfaces.
-const FORWARDING_WAIT_MAX: Duration = Duration::from_secs(10);
-const FORWARDING_WAIT_STEP: Duration = Duration::from_micros(100);
+const READY_WAIT_MAX: Duration = Duration::from_secs(10);
+const READY_WAIT_STEP: Duration = Duration::from_micros(100);
 
 /// A network and what is in it.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl State {
             let eth0 = namespace.links.find("eth0")?.ok_or(io::ErrorKind::NotFound)?;
             let subnet_gateway = gateway(spec);
             namespace.links.configure_eth0(eth0.index, eni.address, spec.prefix, subnet_gateway)?;
-            wait_until_forwarding(links, &port)?;
+            wait_until_ready(links, &port, &bridge_name(subnet_range(spec)))?;
             namespace.links.announce(eth0.index, mac(eni.address))
         };
         connect()
@@ -235,27 +235,25 @@ impl State {
         let ports = self.tasks.values().map(|task| port_name(task.eni.address));
         let bridges = self.wish.subnets.values().map(|spec| bridge_name(subnet_range(spec)));
         let ours: BTreeSet<_> = ports.chain(bridges).collect();
-        for link in self.platform.links.list().doing(doing)? {
-            let is_made_here = link.name.starts_with("eni") || link.name.starts_with("sub");
-            if is_made_here && !ours.contains(&link.name) {
-                self.platform.links.remove(&link.name).doing(doing)?;
-            }
-        }
-        Ok(())
+        self.platform.links.remove_made(|name| !ours.contains(name)).doing(doing)
     }
 }
 
-/// The kernel notices a moment later, in a thread of its own, that both ends of a pair are up; until
-/// then the bridge drops what comes. A first packet lost costs whoever sent it a second.
-fn wait_until_forwarding(links: &Links, port: &str) -> io::Result<()> {
+/// The kernel notices a moment later, in a thread of its own, that both ends of a pair are up, and
+/// that a bridge has its first port; until then they drop what they are given to send. A first packet
+/// lost, or the answer to the question for the gateway, costs whoever waits for it a second.
+fn wait_until_ready(links: &Links, port: &str, bridge: &str) -> io::Result<()> {
     let mut waited = Duration::ZERO;
-    while !links.find(port)?.is_some_and(|port| port.is_forwarding) {
-        if waited >= FORWARDING_WAIT_MAX {
-            let text = format!("the bridge does not use port {port} after {waited:?}");
+    loop {
+        let is_forwarding = links.find(port)?.is_some_and(|port| port.is_forwarding);
+        if is_forwarding && links.find(bridge)?.is_some_and(|bridge| bridge.is_up) {
+            return Ok(());
+        }
+        if waited >= READY_WAIT_MAX {
+            let text = format!("port {port} of bridge {bridge} is not up after {waited:?}");
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
-        thread::sleep(FORWARDING_WAIT_STEP);
-        waited += FORWARDING_WAIT_STEP;
+        thread::sleep(READY_WAIT_STEP);
+        waited += READY_WAIT_STEP;
     }
-    Ok(())
 }

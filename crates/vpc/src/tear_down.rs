@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Doing, Error};
 use crate::layout::{self, Layout};
-use crate::link::{LOOPBACK_INDEX, Links};
+use crate::link::Links;
 use crate::netns::{NetNs, unpin};
 
 /// Removes everything that was ever made in `dir`: namespaces, interfaces, mounts, files. Processes
@@ -38,15 +38,8 @@ pub fn tear_down(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes every link of the calling thread's namespace, and with the ports the tasks' ends, even
-/// where a process keeps their namespace alive.
+/// Removes every link of ours in the calling thread's namespace, and with the ports the tasks' ends,
+/// even where a process keeps their namespace alive.
 fn remove_links() -> io::Result<()> {
-    let links = Links::open()?;
-    for link in links.list()?.into_iter().filter(|link| link.index != LOOPBACK_INDEX) {
-        // Tunnels that some kernels put into every namespace cannot be removed.
-        if link.name.starts_with("eni") || link.name.starts_with("sub") {
-            links.remove(&link.name)?;
-        }
-    }
-    Ok(())
+    Links::open()?.remove_made(|_| true)
 }

@@ -175,10 +175,12 @@ fn bytes_ends_and_resets_pass_in_both_directions() {
     assert_eq!(writer.join().expect("no panic"), "thanks");
 
     let mut task = private.dial((OUTSIDE, 443).into(), DEADLINE).expect("accepted");
-    let (outside, _) = listener.accept().expect("carried on");
+    let (mut outside, _) = listener.accept().expect("carried on");
+    task.set_read_timeout(Some(DEADLINE)).expect("a limit");
+    outside.write_all(b"x").expect("written");
+    task.read_exact(&mut [0]).expect("the gateway is carrying");
     socket2::SockRef::from(&outside).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
     drop(outside);
-    task.set_read_timeout(Some(DEADLINE)).expect("a limit");
     let error = task.read(&mut [0; 8]).expect_err("a reset stays a reset");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }

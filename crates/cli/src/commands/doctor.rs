@@ -97,6 +97,7 @@ fn examine(home: &Home, endpoint_port: u16, listener_ports: &[u16]) -> Vec<Findi
         user(),
         user_namespaces(Path::new("/proc/sys")),
         cgroups(Path::new("/sys/fs/cgroup")),
+        containers(home),
         loopback(),
         open_files(),
         disk(home),
@@ -162,6 +163,49 @@ fn cgroups(root: &Path) -> Finding {
 }
 
 /// Every task of the process driver has its own address in 127.0.0.0/8.
+/// Found out by starting a container, not by asking for versions.
+fn containers(home: &Home) -> Finding {
+    const CHECK: &str = "containers";
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return Finding::warn(CHECK, format!("unknown ({error})"), "try again"),
+    };
+    // The probe needs a directory; the home may not exist yet, nor be wanted.
+    let place = if home.path().is_dir() { home.path().to_owned() } else { std::env::temp_dir() };
+    let found = match neargate_runtime::examine(&program, &place) {
+        Ok(found) => found,
+        Err(why) => {
+            let advice = "tasks run as plain processes on loopback addresses (driver process)";
+            return Finding::warn(CHECK, format!("do not work: {why}"), advice);
+        }
+    };
+    if !found.libcontainer.works && !found.runc.works {
+        let why = found.libcontainer.reason;
+        let advice = "tasks run as plain processes on loopback addresses (driver process)";
+        return Finding::warn(CHECK, format!("do not work: {why}"), advice);
+    }
+    let parts = [
+        ("overlay", &found.overlay),
+        ("CPU limit", &found.cpu_limit),
+        ("memory limit", &found.memory_limit),
+        ("process limit", &found.pids_limit),
+        ("seccomp", &found.seccomp),
+        ("ephemeral storage limit", &found.storage_limit),
+    ];
+    let (works, lacks): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, part)| part.works);
+    let names: Vec<&str> = works.iter().map(|(name, _)| *name).collect();
+    let own = if found.libcontainer.works { "work" } else { "work with runc only" };
+    let text =
+        format!("{own}: {}; at most {} open files each", names.join(", "), found.nofile_ceiling);
+    match lacks.as_slice() {
+        [] => Finding::ok(CHECK, text),
+        lacks => {
+            let reasons: Vec<&str> = lacks.iter().map(|(_, part)| part.reason.as_str()).collect();
+            Finding::warn(CHECK, text, reasons.join("; "))
+        }
+    }
+}
+
 fn loopback() -> Finding {
     let address = Ipv4Addr::new(127, 113, 7, 1);
     let attempt = || -> std::io::Result<()> {

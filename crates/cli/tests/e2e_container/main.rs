@@ -3,10 +3,13 @@
 
 #[path = "../e2e/breaker.rs"]
 mod breaker;
+mod busybox_image;
 #[path = "../e2e/discovery.rs"]
 mod discovery;
 #[path = "../e2e/faults.rs"]
 mod faults;
+mod foreign_images;
+mod no_trace;
 #[path = "../e2e/platform.rs"]
 mod platform;
 #[path = "../e2e/recovery.rs"]

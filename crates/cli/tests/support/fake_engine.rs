@@ -157,6 +157,7 @@ pub(crate) fn task(id: &str, service: &str) -> TaskView {
             health: "UNKNOWN".into(),
             exit_code: None,
             reason: None,
+            log: None,
         }],
     }
 }

@@ -245,8 +245,8 @@ fn as_if_killed_after(recovered: &neargate_store::Recovered) -> Platform {
 fn journals_of_other_formats_are_refused() {
     for (entry, why) in [
         (
-            &br#"{"Genesis":{"format":2,"seed":1,"identity":{"account":"0","region":"r"}}}"#[..],
-            "format 2",
+            &br#"{"Genesis":{"format":3,"seed":1,"identity":{"account":"0","region":"r"}}}"#[..],
+            "format 3",
         ),
         (br#"{"Input":{"now":1,"input":"Tick"}}"#, "genesis"),
         (br#"{"Unheard":1}"#, "record 1"),

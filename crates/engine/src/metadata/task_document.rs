@@ -164,8 +164,11 @@ pub(super) fn container(platform: &Platform, caller: Caller<'_>) -> Value {
             "awslogs-group": log.group,
             "awslogs-region": identity.region,
             // ECS-TD-21.
-            "awslogs-stream": format!("{}/{}/{}", log.stream_prefix, definition.name, task.id),
+            "awslogs-stream": log.stream(&definition.name, task.id),
         });
+        if log.create_group {
+            document["LogOptions"]["awslogs-create-group"] = json!("true");
+        }
     }
     document
 }

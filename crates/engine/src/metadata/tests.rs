@@ -28,8 +28,7 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/app";
 fn two_containers() -> TaskDefinition {
     let mut definition = definition("auth");
     definition.task_role = Some(ROLE.into());
-    definition.containers[0].log =
-        Some(LogConfiguration { group: "/ecs/auth".into(), stream_prefix: "ecs".into() });
+    definition.containers[0].log = Some(LogConfiguration::new("/ecs/auth".into(), "ecs".into()));
     let mut second = ContainerDefinition::new("proxy", "shop/proxy:2");
     second.cpu = 10;
     second.memory_mib = Some(128);

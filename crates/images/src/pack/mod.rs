@@ -135,7 +135,9 @@ struct Packed {
 
 impl ImageStore {
     /// Puts a program there as an image under a tag; the repository is made if there is none.
-    /// Nothing is packed again as long as the program and its libraries are the same files.
+    /// Nothing is packed again as long as the program and its libraries are the same files. The image
+    /// that had the tag before goes, unless it has another one; what it needs is freed by the next
+    /// [`ImageStore::collect_garbage`], if no container runs from it.
     ///
     /// # Errors
     /// [`Error::Pack`] says which file or library is the matter.
@@ -165,7 +167,25 @@ impl ImageStore {
         let bytes = to_bytes(&manifest, "the manifest of a packed program")?;
         self.ensure_repository(repository)?;
         let document = Document::Manifest(manifest);
-        self.record_kept(repository, Some(tag), &bytes, &document, MissingMembers::Refused)
+        let before = self.table().required(repository)?.tags.get(tag).copied();
+        let missing = MissingMembers::Refused;
+        let digest = self.record_kept(repository, Some(tag), &bytes, &document, missing)?;
+        if let Some(before) = before.filter(|before| *before != digest) {
+            self.drop_untagged(repository, before)?;
+        }
+        Ok(digest)
+    }
+
+    /// Takes an image away that lost its last tag. Who builds and starts a program all day would
+    /// otherwise fill the disk with what nobody can name any more.
+    fn drop_untagged(&self, repository: &str, digest: Digest) -> Result<(), Error> {
+        self.table().update(repository, |repository| {
+            if !repository.tags.values().any(|tagged| *tagged == digest) {
+                // Gone already, or part of an index.
+                let _ = repository.remove(digest);
+            }
+            Ok(())
+        })
     }
 
     /// The layer of a program, packed now unless it was before.

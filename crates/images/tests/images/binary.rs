@@ -82,6 +82,8 @@ fn a_rust_program_is_packed_once_and_then_known() {
     let other = rig.store.put_binary("api", "v1", &program(&copy)).expect("packed");
     assert_ne!(first, other);
     assert_eq!(rig.store.resolve("api:v1").expect("resolved").digest, other);
+    let images = rig.store.images("api").expect("there");
+    assert_eq!(images.len(), 1, "what lost its tag is gone: {images:?}");
 }
 
 #[test]

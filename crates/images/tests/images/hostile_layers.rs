@@ -154,6 +154,7 @@ fn overlayfs_sees_what_is_deleted(namespace: &[&str]) -> bool {
         ("d/kept", File(b"1")),
         ("o/gone", File(b"1")),
         ("t/x", File(b"1")),
+        ("v/x", File(b"1")),
     ]);
     let above = tar(&[
         ("d/.wh.gone", File(b"")),
@@ -163,6 +164,9 @@ fn overlayfs_sees_what_is_deleted(namespace: &[&str]) -> bool {
         // Deleted and made anew: only the lower one is hidden.
         (".wh.t", File(b"")),
         ("t/y", File(b"2")),
+        (".wh.v", File(b"")),
+        ("v", Dir),
+        ("v/y", File(b"2")),
         ("u/y", File(b"2")),
         (".wh.u", File(b"")),
     ]);
@@ -186,7 +190,7 @@ fn overlayfs_sees_what_is_deleted(namespace: &[&str]) -> bool {
         .expect("unshare runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(text, "./d/kept\n./o/new\n./t/y\n./u/y\n", "{errors}");
+    assert_eq!(text, "./d/kept\n./o/new\n./t/y\n./u/y\n./v/y\n", "{errors}");
     !image.userxattr
 }
 
@@ -315,6 +319,14 @@ fn contents_must_be_what_they_are_called() {
     fs::write(layout.blob_path(Digest::of(&layer)), &layer[..512]).expect("written");
     let error = import("short", &layout).expect_err("refused");
     assert!(error.contains("has 512 bytes, not the"), "{error}");
+
+    // A manifest that is longer than its descriptor says.
+    let layout = Layout::new(&rig.path("longer"));
+    let mut manifest = layout.image("v1", std::slice::from_ref(&layer));
+    manifest["size"] = json!(manifest["size"].as_u64().expect("number") - 1);
+    layout.names(&[("v1", manifest)]);
+    let error = import("longer", &layout).expect_err("refused");
+    assert!(error.contains("its descriptor says"), "{error}");
 
     // A diff id that is another content's, plain and compressed.
     for (name, blob) in [("plain", layer.clone()), ("gzip", gzip(&layer))] {

@@ -3,8 +3,8 @@
 //! Whichever runtime made the container, it is entered the same way: this program is started once
 //! more, as a process of the container's PID namespace (only a child can become one), joins the
 //! container's control group and its other namespaces, gives up what the container's processes have
-//! not, and becomes the command. The environment is the container's own, read from its first
-//! process, so that it need not be written down anywhere.
+//! not, and becomes the command. The environment is the container's own; its secrets, which are
+//! written down nowhere, are read from its first process, as far as that has not overwritten them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
+use std::sync::Arc;
 
 use nix::sched::{CloneFlags, setns};
 use rustix::thread::{Gid, Uid};
@@ -94,6 +95,7 @@ pub(super) fn main(dir: &Path, terminal: bool, argv: Vec<String>) -> ExitCode {
 enum Never {}
 
 fn become_command(dir: &ContainerDir, terminal: bool, argv: Vec<String>) -> io::Result<Never> {
+    forget_ignored_signals()?;
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
     if terminal {
         rustix::process::setsid()?;
@@ -103,6 +105,8 @@ fn become_command(dir: &ContainerDir, terminal: bool, argv: Vec<String>) -> io::
     let init = dir.read_process().ok_or_else(has_ended)?;
     let process = PathBuf::from(format!("/proc/{}", init.pid.as_raw_pid()));
     let mut environment = environment_of(&program_of(&process, &spec))?;
+    environment.retain(|name, _| spec.secret_names.contains(name));
+    environment.extend(spec.environment.clone());
     if terminal {
         environment.entry("TERM".to_owned()).or_insert_with(|| "xterm".to_owned());
     }
@@ -115,8 +119,26 @@ fn become_command(dir: &ContainerDir, terminal: bool, argv: Vec<String>) -> io::
         capabilities::resolve(&sandbox.add_capabilities, &sandbox.drop_capabilities)?;
     let workload = Workload { argv, environment, capabilities, seccomp: seccomp::is_supported() };
     set_open_files(spec.nofile)?;
+    let _the_callers = rustix::process::umask(super::CONTAINER_UMASK);
     join(&process, init, &spec, sandbox)?;
     Err(run_as_user(&workload, sandbox)?)
+}
+
+/// What is ignored here would stay ignored in the command; what is caught goes back to its default.
+/// Only those: any other is to end this process, before the command is there, as it would it.
+fn forget_ignored_signals() -> io::Result<()> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let ignored = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok())
+        .unwrap_or(0);
+    for signal in 1..=64 {
+        if ignored & (1 << (signal - 1)) != 0 {
+            // Two belong to the C library, which does not give them away.
+            let _kept = signal_hook::flag::register(signal, Arc::default());
+        }
+    }
+    Ok(())
 }
 
 /// The process whose environment is the container's: with an init process, that one's child.

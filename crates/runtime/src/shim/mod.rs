@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal as Name};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode};
 use rustix::mount::MountFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -53,6 +53,8 @@ use crate::rootfs;
 /// How long the shim waits for the container's left-over processes to vanish after SIGKILL. Only
 /// one that hangs in the kernel takes longer than an instant.
 const LEFT_OVER_PATIENCE: Duration = Duration::from_secs(5);
+/// What containers begin with, as in Docker.
+const CONTAINER_UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
 /// Bad usage.
 const USAGE: u8 = 2;
 
@@ -165,6 +167,10 @@ fn run(dir: &ContainerDir, task: Task, sealed: bool) -> io::Result<()> {
     forget_ignored_signals()?;
     let signals = Signals::block()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+
+    if spec.sandbox.is_some() {
+        let _of_whoever_started_the_engine = rustix::process::umask(CONTAINER_UMASK);
+    }
 
     let Some(_lock) = claim(dir, task)? else { return Ok(()) };
     let secrets = match spec.secret_names.as_slice() {

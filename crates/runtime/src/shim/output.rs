@@ -11,10 +11,11 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use neargate_core::task_definition::{LogDelivery, LogMultiline};
 use neargate_logs::{DeliveryMode, Multiline, Pump, StreamWriter};
 use rustix::fs::OFlags;
 
-use crate::layout::{ContainerDir, ContainerSpec, LogDelivery, LogMultiline, LogSpec};
+use crate::layout::{ContainerDir, ContainerSpec, LogSpec};
 
 /// Takes what the container writes.
 pub(super) enum Output {
@@ -98,7 +99,9 @@ fn stream(path: &Path, log: &LogSpec) -> io::Result<Output> {
         StreamWriter::open(&log.root, &log.group, &log.stream, wall_ms()).map_err(other)?;
     let mode = match log.delivery {
         LogDelivery::Blocking => DeliveryMode::Blocking,
-        LogDelivery::NonBlocking { buffer_bytes } => DeliveryMode::NonBlocking { buffer_bytes },
+        LogDelivery::NonBlocking { buffer_bytes } => DeliveryMode::NonBlocking {
+            buffer_bytes: usize::try_from(buffer_bytes).unwrap_or(usize::MAX),
+        },
     };
     let multiline = match &log.multiline {
         None => None,

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::process::Resource;
 use serde::{Deserialize, Serialize};
 
-use super::own_program;
+use super::{own_program, runc};
 use crate::cgroup::{Hierarchies, Limits};
 use crate::rootfs;
 use crate::seccomp;
@@ -84,7 +84,7 @@ pub(super) fn main(dir: Option<&Path>) -> ExitCode {
 
 fn probe(place: &Path) -> Capabilities {
     let libcontainer = try_container(&place.join("libcontainer"), "libcontainer".into());
-    let runc = match find_program("runc") {
+    let runc = match runc::find(Path::new("runc")) {
         None => Err("the program runc is not installed (Debian: apt-get install runc)".to_owned()),
         Some(program) => try_container(&place.join("runc"), serde_json::json!({ "runc": program })),
     };
@@ -110,11 +110,6 @@ fn probe(place: &Path) -> Capabilities {
         .into(),
         nofile_ceiling: nofile.maximum.unwrap_or(u64::MAX),
     }
-}
-
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|program| program.is_file())
 }
 
 /// A whole container, through a shim, from an image with nothing in it. Its program cannot be

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::MemfdFlags;
@@ -18,8 +18,25 @@ use crate::oci_spec::{self, Complete};
 /// Each has a state directory of its own, so they may all have the same name.
 const ID: &str = "container";
 
+/// Where a runtime is looked for: the shim has no environment, and runtimes are often installed
+/// where only root looks.
+const DIRECTORIES: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The program by its name alone, or by a path.
+pub(super) fn find(program: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return program.is_file().then(|| program.to_owned());
+    }
+    DIRECTORIES.iter().map(|dir| Path::new(dir).join(program)).find(|path| path.is_file())
+}
+
 /// Starts the container's first process.
 pub(super) fn start(program: &Path, launch: &Launch<'_>) -> io::Result<Pid> {
+    let program = find(program).ok_or_else(|| {
+        let message = format!("{} is not installed", program.display());
+        io::Error::new(io::ErrorKind::NotFound, message)
+    })?;
     let (bundle, state) = (launch.dir.join("bundle"), launch.dir.join("runc"));
     let (log, pid_file) = (bundle.join("log"), bundle.join("pid"));
     fs::create_dir_all(&bundle)?;
@@ -40,7 +57,7 @@ pub(super) fn start(program: &Path, launch: &Launch<'_>) -> io::Result<Pid> {
         format!("/proc/self/fd/{}", config.as_raw_fd()),
         bundle.join("config.json"),
     )?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(&program);
     command
         .arg("--root")
         .arg(&state)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::machine::{Container, on_both, wait_until};
+use crate::machine::{Backend, Container, SHIM, on_both, wait_until};
 
 on_both! {
     /// Docker's default capabilities, for root and for others; setuid programs work.
@@ -146,9 +146,46 @@ on_both! {
         let mut container = Container::new(backend, "echo up; exec sleep 1000").ready("up");
         let table = std::fs::read_to_string(format!("/proc/{}/mountinfo", container.pid()));
         assert!(!table.expect("it lives").contains(" nsfs "));
+        let shim = container.pid_in("shim.pid");
+        let table = std::fs::read_to_string(format!("/proc/{shim}/mountinfo")).expect("it lives");
+        let own = table.lines().find(|line| line.contains(&format!(" {SHIM} ")));
+        assert!(own.is_some_and(|line| line.contains(" ro,")), "a file that no container changes");
         let open = std::fs::read_dir(format!("/proc/{}/fd", container.pid())).expect("it lives");
         assert_eq!(open.count(), 3);
         container.stop(nix::sys::signal::Signal::SIGKILL);
         container.wait_exit();
     }
+}
+
+on_both! {
+    /// A program begins with what Docker's begin with, whatever the engine had.
+    fn signals_and_umask_are_the_defaults(backend) {
+        let script = "grep -E '^(SigBlk|SigIgn|SigCgt):' /proc/self/status | cut -f2 | tr '\\n' ' '; umask";
+        let expected = "0000000000000000 0000000000000000 0000000000000000 0022\n";
+        let mut container =
+            Container::new(backend, &format!("{script}; echo up; exec sleep 1000")).ready("up");
+        // Signals 32 and 33 are the C library's own; ignored, nobody can set them back.
+        let plain = |text: String| text.replace(" 0000000180000000 ", " 0000000000000000 ")
+            .replace(" 0000000080000000 ", " 0000000000000000 ");
+        assert_eq!(plain(container.log()), format!("{expected}up\n"));
+        assert_eq!(plain(container.exec_text(script)), expected);
+        container.stop(nix::sys::signal::Signal::SIGKILL);
+        container.wait_exit();
+        if backend == Backend::Libcontainer {
+            let output = Container::new(backend, script).sandbox("init_process", json!(true)).output();
+            assert_eq!(plain(output), expected);
+        }
+    }
+}
+
+/// The init process is a copy of the shim: the container must not get at the program behind it.
+#[test]
+fn the_shims_program_is_out_of_reach() {
+    let script =
+        "(cat /proc/1/exe) 2>&1 | head -c 100; (echo x >> /proc/1/exe) 2>&1; ls /proc/1/fd 2>&1";
+    let output = Container::new(Backend::Libcontainer, &format!("{script}; true"))
+        .sandbox("init_process", json!(true))
+        .output();
+    assert_eq!(output.matches("ermission denied").count(), 2, "{output}");
+    assert!(output.ends_with("\n0\n1\n2\n"), "nothing of the shim's is open in it: {output}");
 }

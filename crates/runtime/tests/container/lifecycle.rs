@@ -235,3 +235,38 @@ on_both! {
         container.assert_nothing_left();
     }
 }
+
+on_both! {
+    /// A check that takes too long has failed, and nothing of it stays.
+    fn a_check_that_takes_too_long_is_ended(backend) {
+        let mut container = Container::new(backend, "echo up; exec sleep 1000").with(|spec| {
+            spec["health_check"] = json!({
+                "argv": ["/bin/sh", "-c", "sleep 7777; true"],
+                "timeout_ms": 50,
+                "schedule": { "interval_ms": 20, "retries": 1, "start_period_ms": 0 },
+            });
+        });
+        container = container.ready("up");
+        wait_until("unhealthy", || {
+            let health = std::fs::read_to_string(container.dir().join("health"));
+            health.is_ok_and(|health| health == "\"Unhealthy\"")
+        });
+        // At most the one that runs right now, of the many there were.
+        let processes = container.exec_text("ps -o args");
+        assert!(processes.matches("sleep 7777").count() <= 2, "{processes}");
+        container.stop(Signal::SIGKILL);
+        container.wait_exit();
+    }
+}
+
+#[test]
+fn a_runtime_is_found_by_name_and_missed_by_name() {
+    let container = |program: &str| {
+        Container::new(Backend::Runc, "true").sandbox("backend", json!({ "runc": program }))
+    };
+    container("runc").output();
+    let mut missing = container("no-such-runtime");
+    missing.start();
+    assert!(missing.wait_failure().contains("no-such-runtime is not installed"));
+    missing.assert_nothing_left();
+}

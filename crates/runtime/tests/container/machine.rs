@@ -166,8 +166,9 @@ impl Container {
     }
 
     fn spawn_shim(&mut self, flags: &[&str]) {
-        let mut shim = Command::new(SHIM)
-            .arg("shim")
+        // With a umask that would keep other users out of a container's own directories.
+        let mut shim = Command::new("/bin/sh")
+            .args(["-c", "umask 077; exec \"$@\"", "sh", SHIM, "shim"])
             .args(flags)
             .arg(self.dir())
             .env_clear()
@@ -210,7 +211,12 @@ impl Container {
     }
 
     pub(crate) fn pid(&self) -> i32 {
-        let text = std::fs::read_to_string(self.dir().join("pid")).expect("written");
+        self.pid_in("pid")
+    }
+
+    /// The first number of a file in its directory.
+    pub(crate) fn pid_in(&self, file: &str) -> i32 {
+        let text = std::fs::read_to_string(self.dir().join(file)).expect("written");
         text.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a pid")
     }
 

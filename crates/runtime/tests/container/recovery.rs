@@ -124,3 +124,25 @@ on_both! {
         }
     }
 }
+
+/// The same for plain processes, where there is nothing to enter.
+#[test]
+fn a_plain_process_is_taken_over_and_entered() {
+    let script = "trap 'exit 6' TERM; echo up; while :; do sleep 0.01; done";
+    let mut container = Container::new(Backend::Libcontainer, script).with(|spec| {
+        spec.as_object_mut().expect("an object").remove("sandbox");
+        spec["environment"] = json!({ "MODE": "test", "PATH": "/usr/bin:/bin" });
+        spec["secret_names"] = json!(["SECRET"]);
+    });
+    container.secrets.insert("SECRET".into(), "swordfish".into());
+    let mut container = container.ready("up");
+    container.kill_shim();
+    container.secrets.clear();
+    container.adopt();
+    let work = container.dir().join("work").display().to_string();
+    assert_eq!(container.exec_text("echo $MODE $SECRET; pwd"), format!("test swordfish\n{work}\n"));
+    assert_eq!(container.exec(&["sh", "-c", "exit 42"]).status.code(), Some(42));
+    container.stop(Signal::SIGTERM);
+    let exit = container.wait_exit();
+    assert!(exit == json!({ "Code": 6 }) || exit == json!("Unknown"), "{exit}");
+}

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use neargate_core::task_definition::{
     ContainerDefinition, ContainerHealthCheck, DEFAULT_STOP_TIMEOUT_MS, Dependency,
-    DependencyCondition, LogConfiguration, MAX_STOP_TIMEOUT_MS, PortMapping, RestartPolicy,
+    DependencyCondition, LogConfiguration, LogDelivery, LogMultiline, MAX_STOP_TIMEOUT_MS,
+    PortMapping, RestartPolicy,
 };
 use neargate_core::time::SECOND;
 use serde_json::{Value, json};
@@ -150,7 +151,93 @@ fn log(container: &str, input: &Value) -> Result<Option<LogConfiguration>, AwsEr
     };
     let group = option("awslogs-group")?;
     option("awslogs-region")?;
-    Ok(Some(LogConfiguration { group, stream_prefix: option("awslogs-stream-prefix")? }))
+    let given = |name: &str| fields::owned(options, name);
+    let wrong = |name: &str, value: &str, expected: &str| {
+        client(format!(
+            "Invalid setting for container '{container}'. Option {name} is '{value}', expected {expected}."
+        ))
+    };
+    let create_group = match given("awslogs-create-group").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(value) => return Err(wrong("awslogs-create-group", value, "true or false")),
+    };
+    let delivery = match given("mode").as_deref() {
+        Some("blocking") => LogDelivery::Blocking,
+        None | Some("non-blocking") => match given("max-buffer-size") {
+            None => LogDelivery::default(),
+            Some(size) => LogDelivery::NonBlocking {
+                buffer_bytes: buffer_bytes(&size)
+                    .ok_or_else(|| wrong("max-buffer-size", &size, "a size such as 4m or 512k"))?,
+            },
+        },
+        Some(mode) => return Err(wrong("mode", mode, "blocking or non-blocking")),
+    };
+    let multiline = match (given("awslogs-multiline-pattern"), given("awslogs-datetime-format")) {
+        (Some(_), Some(_)) => {
+            return Err(client(format!(
+                "Invalid setting for container '{container}'. awslogs-multiline-pattern and awslogs-datetime-format exclude each other."
+            )));
+        }
+        (Some(pattern), None) => Some(LogMultiline::Pattern(pattern)),
+        (None, Some(format)) => Some(LogMultiline::DatetimeFormat(format)),
+        (None, None) => None,
+    };
+    let stream_prefix = option("awslogs-stream-prefix")?;
+    Ok(Some(LogConfiguration { group, stream_prefix, create_group, delivery, multiline }))
+}
+
+/// A size as Docker writes it: a number with `b`, `k`, `m` or `g` behind it, or nothing for bytes.
+fn buffer_bytes(text: &str) -> Option<u64> {
+    let text = text.to_ascii_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "b" => 1,
+        "k" | "kb" => 1 << 10,
+        "m" | "mb" => 1 << 20,
+        "g" | "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| *bytes > 0)
+}
+
+/// A size as most people would write it.
+fn size_text(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}m", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{}k", bytes >> 10),
+        _ => bytes.to_string(),
+    }
+}
+
+/// The options as they were sent, apart from what is as if not sent.
+fn log_options(log: &LogConfiguration, region: &str) -> Value {
+    let mut options = json!({
+        "awslogs-group": log.group,
+        "awslogs-region": region,
+        "awslogs-stream-prefix": log.stream_prefix,
+    });
+    if log.create_group {
+        options["awslogs-create-group"] = json!("true");
+    }
+    match log.delivery {
+        LogDelivery::Blocking => options["mode"] = json!("blocking"),
+        delivery if delivery == LogDelivery::default() => {}
+        LogDelivery::NonBlocking { buffer_bytes } => {
+            options["mode"] = json!("non-blocking");
+            options["max-buffer-size"] = json!(size_text(buffer_bytes));
+        }
+    }
+    match &log.multiline {
+        None => {}
+        Some(LogMultiline::Pattern(pattern)) => {
+            options["awslogs-multiline-pattern"] = json!(pattern);
+        }
+        Some(LogMultiline::DatetimeFormat(format)) => {
+            options["awslogs-datetime-format"] = json!(format);
+        }
+    }
+    options
 }
 
 /// ECS-TD-18.
@@ -249,11 +336,8 @@ pub(super) fn write(container: &ContainerDefinition, region: &str) -> Value {
         view["stopTimeout"] = json!(container.stop_timeout_ms / SECOND);
     }
     if let Some(log) = &container.log {
-        view["logConfiguration"] = json!({ "logDriver": "awslogs", "options": {
-            "awslogs-group": log.group,
-            "awslogs-region": region,
-            "awslogs-stream-prefix": log.stream_prefix,
-        }});
+        let options = log_options(log, region);
+        view["logConfiguration"] = json!({ "logDriver": "awslogs", "options": options });
     }
     if let Some(policy) = &container.restart_policy {
         view["restartPolicy"] = json!({

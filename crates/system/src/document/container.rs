@@ -126,6 +126,25 @@ pub(crate) struct Logs {
     pub(crate) retention: Option<u32>,
     /// First part of the stream names; `ecs` unless set.
     pub(crate) stream_prefix: Option<String>,
+    /// Whether the container waits when lines cannot be written at once; `non-blocking` unless set.
+    pub(crate) mode: Option<LogMode>,
+    /// MiB of lines that wait in memory in non-blocking mode, 10 unless set; more are dropped and
+    /// counted.
+    pub(crate) max_buffer_mib: Option<u32>,
+    /// A line that matches this regular expression begins a new event.
+    pub(crate) multiline_pattern: Option<String>,
+    /// A line with a date of this strftime format begins a new event.
+    pub(crate) datetime_format: Option<String>,
+}
+
+/// What happens when lines cannot be written at once.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogMode {
+    /// The container waits.
+    Blocking,
+    /// The container goes on.
+    NonBlocking,
 }
 
 /// Restarts the container inside its running task.

@@ -19,7 +19,7 @@ use serde::Deserialize;
 pub(crate) use balancer::{
     ContentType, Forward, Listener, LoadBalancer, RedirectStatus, Rule, Scheme, TargetGroup,
 };
-pub(crate) use container::{Container, ContainerSettings, DependencyCondition};
+pub(crate) use container::{Container, ContainerSettings, DependencyCondition, LogMode};
 pub(crate) use network::{Namespace, Nat, Network, PortRange, Protocol, SecurityGroup};
 pub(crate) use service::{CapacityProvider, Service, Switch};
 

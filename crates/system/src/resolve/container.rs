@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use neargate_core::log_group::LogGroupSpec;
 use neargate_core::task_definition::{
     ContainerDefinition, ContainerHealthCheck, DEFAULT_STOP_TIMEOUT_MS, Dependency,
-    DependencyCondition, LogConfiguration, PortMapping, RestartPolicy,
+    DependencyCondition, LogConfiguration, LogDelivery, LogMultiline, PortMapping, RestartPolicy,
 };
 use neargate_core::time::SECOND;
 
@@ -270,7 +270,27 @@ fn logs(container: &Described<'_>, scope: &mut Scope<'_>) -> Option<LogConfigura
         scope.say(&container.at(&["logs", "retention"]), &message);
     }
     let stream_prefix = logs.stream_prefix.clone().unwrap_or_else(|| "ecs".to_owned());
-    Some(LogConfiguration { group, stream_prefix })
+    let delivery = match (logs.mode, logs.max_buffer_mib) {
+        (Some(document::LogMode::Blocking), None) => LogDelivery::Blocking,
+        (Some(document::LogMode::Blocking), Some(_)) => {
+            let message = "a buffer belongs to `mode: non-blocking`; blocking mode has none";
+            scope.say(&container.at(&["logs", "maxBufferMib"]), message);
+            LogDelivery::Blocking
+        }
+        (_, None) => LogDelivery::default(),
+        (_, Some(mib)) => LogDelivery::NonBlocking { buffer_bytes: u64::from(mib) << 20 },
+    };
+    let multiline = match (&logs.multiline_pattern, &logs.datetime_format) {
+        (Some(_), Some(_)) => {
+            let message = "`multilinePattern` and `datetimeFormat` exclude each other";
+            scope.say(&container.at(&["logs"]), message);
+            None
+        }
+        (Some(pattern), None) => Some(LogMultiline::Pattern(pattern.clone())),
+        (None, Some(format)) => Some(LogMultiline::DatetimeFormat(format.clone())),
+        (None, None) => None,
+    };
+    Some(LogConfiguration { group, stream_prefix, create_group: false, delivery, multiline })
 }
 
 /// The log group of a container, with its retention.

@@ -221,12 +221,13 @@ impl Task {
         Ok(socket.into())
     }
 
-    /// TCP segments that had to be sent again so far: what a lost packet costs.
-    pub fn retransmissions(&self) -> u64 {
-        let table = self.run(|| fs::read_to_string("/proc/thread-self/net/snmp")).expect("snmp");
-        let mut lines = table.lines().filter(|line| line.starts_with("Tcp:"));
+    /// How often TCP waited in vain so far: a second for each packet of a handshake that was lost.
+    pub fn timeouts(&self) -> u64 {
+        let table = self.run(|| fs::read_to_string("/proc/thread-self/net/netstat"));
+        let table = table.expect("counters");
+        let mut lines = table.lines().filter(|line| line.starts_with("TcpExt:"));
         let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
-        let position = names.split(' ').position(|name| name == "RetransSegs").expect("a column");
+        let position = names.split(' ').position(|name| name == "TCPTimeouts").expect("a column");
         values.split(' ').nth(position).and_then(|value| value.parse().ok()).expect("a number")
     }
 

@@ -1,0 +1,13 @@
+//! The same demands on every driver: plain processes, containers of our own making, containers by
+//! runc. Real shims, real processes, a home and a network of its own for each test.
+//!
+//! Needs root, and Debian's `busybox-static` and `runc`; so it is built with the feature
+//! `root-tests` only. A privilege that is missing then is a failure that names it.
+
+mod leaks;
+mod life;
+mod machine;
+mod promises;
+mod re_adoption;
+mod rig;
+mod settings;
