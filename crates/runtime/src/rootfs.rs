@@ -292,6 +292,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
     fn copied_layers_obey_whiteouts_and_links_stay_inside() {
         let temporary = tempfile::tempdir().expect("a directory");
         let at = |path: &str| temporary.path().join(path);

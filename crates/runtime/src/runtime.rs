@@ -537,7 +537,7 @@ impl Shared {
 
     fn release(&self, task: TaskId) {
         for name in self.layout.containers_of(task) {
-            // Out of the watcher's sight first: what ends now is to lose its shim.
+            // Out of the watcher's sight first, so that no shim takes over what ends here.
             let known = self.watcher.state().containers.remove(&(task, name.clone()));
             self.end_now(task, &name, known.and_then(|container| container.shim()));
             self.keep_log(task, &name);

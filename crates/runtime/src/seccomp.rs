@@ -279,6 +279,7 @@ mod tests {
 
     /// In this thread only, which is what a filter applies to.
     #[test]
+    #[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
     fn refused_calls_are_refused_and_others_are_not() {
         use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
         let open = || rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::empty());

@@ -103,11 +103,7 @@ struct Watched {
 }
 
 impl Watcher {
-    pub(crate) fn new(
-        layout: Layout,
-        binary: PathBuf,
-        observer: Observer,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(layout: Layout, binary: PathBuf, observer: Observer) -> Result<Self, Error> {
         let system =
             |action| move |source: nix::Error| Error::System { action, source: source.into() };
         let epoll =

@@ -80,7 +80,7 @@ impl PortRemover {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "root-tests"))]
 mod tests {
     use std::net::Ipv4Addr;
     use std::thread;

@@ -25,6 +25,7 @@ fn run_in(root: &Path, argv: &[&str]) -> (bool, String) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
 fn a_dynamic_program_runs_with_nothing_but_its_layer() {
     require_root();
     let rig = Rig::new();

@@ -109,6 +109,7 @@ fn a_link_that_changes_leads_elsewhere() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
 fn deleted_files_become_what_overlayfs_wants() {
     require_root();
     let whiteout = overlayfs_sees_what_is_deleted(&["--mount", "--propagation", "private"]);
@@ -120,6 +121,7 @@ const UNPRIVILEGED: &str = "NEARGATE_IMAGES_UNPRIVILEGED";
 
 /// The same as a user, in a user namespace, with marks that are the user's.
 #[test]
+#[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
 fn deleted_files_become_what_overlayfs_wants_without_root() {
     if std::env::var_os(UNPRIVILEGED).is_some() {
         let trusted = overlayfs_sees_what_is_deleted(&["--user", "--map-root-user", "--mount"]);
@@ -195,6 +197,7 @@ fn overlayfs_sees_what_is_deleted(namespace: &[&str]) -> bool {
 }
 
 #[test]
+#[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
 fn devices_are_left_out_and_marks_of_overlayfs_cannot_be_brought_along() {
     require_root();
     let rig = Rig::new();
@@ -225,6 +228,7 @@ fn devices_are_left_out_and_marks_of_overlayfs_cannot_be_brought_along() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
 fn owners_modes_and_times_are_kept() {
     require_root();
     let rig = Rig::new();

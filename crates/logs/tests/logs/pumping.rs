@@ -208,6 +208,7 @@ fn fill(disk: &Path) -> std::path::PathBuf {
 }
 
 #[test]
+#[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
 fn ecs_td_23_a_full_disk_drops_and_counts_without_blocking() {
     let name = "pumping::ecs_td_23_a_full_disk_drops_and_counts_without_blocking";
     on_a_tiny_disk(name, non_blocking_on_a_full_disk);
@@ -247,6 +248,7 @@ fn non_blocking_on_a_full_disk(disk: &Path) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
 fn a_full_disk_makes_a_blocking_container_wait_and_loses_nothing() {
     let name = "pumping::a_full_disk_makes_a_blocking_container_wait_and_loses_nothing";
     on_a_tiny_disk(name, blocking_on_a_full_disk);

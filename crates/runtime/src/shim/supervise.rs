@@ -124,9 +124,13 @@ impl<'a> Supervisor<'a> {
             }
             if let Some(checks) = &mut self.checks {
                 checks.advance(self.backend.as_mut(), &self.signals, self.clock.now_ms());
+                let health = checks.health();
+                // Whoever takes over has checked nothing yet; what was known holds until it has.
+                let begins = health == ContainerHealth::Unknown
+                    && matches!(self.container, Some(Container::Adopted(_)));
                 // One that cannot be written (a full disk) is tried again with the next check.
-                if checks.health() != self.told && self.dir.write_health(checks.health()).is_ok() {
-                    self.told = checks.health();
+                if health != self.told && !begins && self.dir.write_health(health).is_ok() {
+                    self.told = health;
                     self.doorbell.ring();
                 }
                 if checks.may_have_ended() {

@@ -14,8 +14,7 @@ use crate::rig::{APP, Rig, is_alive, kill, on_all, on_containers, shell, wait_un
 /// Platform milliseconds go by this much faster.
 const PACE: u32 = 100;
 /// SIGTERM is a request it grants.
-pub(crate) const POLITE: &str =
-    "trap 'exit 0' TERM; echo up; while :; do busybox sleep 0.02; done";
+pub(crate) const POLITE: &str = "trap 'exit 0' TERM; echo up; while :; do busybox sleep 0.02; done";
 const STUBBORN: &str = "trap '' TERM; echo up; while :; do busybox sleep 0.02; done";
 
 fn task_of(rig: &Rig, program: Program) -> Arc<TaskLaunch> {

@@ -172,11 +172,7 @@ impl Rig {
 
     /// Waits until this can be found among the reports.
     #[track_caller]
-    pub(crate) fn wait_for<T>(
-        &self,
-        what: &str,
-        find: impl Fn(&[Observation]) -> Option<T>,
-    ) -> T {
+    pub(crate) fn wait_for<T>(&self, what: &str, find: impl Fn(&[Observation]) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = self.seen();
         loop {
@@ -185,7 +181,8 @@ impl Rig {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "{}: no {what} among {:#?}", self.driver, &*seen);
-            seen = self.reports.1.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
+            seen =
+                self.reports.1.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
