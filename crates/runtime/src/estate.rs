@@ -6,13 +6,13 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use neargate_core::effect::{Network, TaskLaunch};
 use neargate_core::id::TaskId;
 use neargate_core::task_definition::ContainerDefinition;
-use neargate_images::{BinaryImage, ImageReference, ImageStore, ImportOptions};
+use neargate_images::{BinaryImage, Digest, ImageReference, ImageStore, ImportOptions};
 use neargate_vpc::{Eni, LINK_LOCAL_RESOLVER, METADATA, Vpc};
 
 use crate::cgroup::{Hierarchies, Limits};
@@ -26,6 +26,9 @@ use crate::sandbox::{BackendKind, Sandbox};
 /// single task could end the machine.
 const PIDS: u64 = 4096;
 
+/// Blobs of a push that has not named its manifest yet are kept so long.
+const UNFINISHED_PUSH: Duration = Duration::from_secs(24 * 3600);
+
 /// By repository and tag: when the file was written, and its size.
 type Imported = BTreeMap<(String, Option<String>), (SystemTime, u64)>;
 
@@ -38,6 +41,8 @@ pub(crate) struct Estate {
     cgroup: String,
     /// The files images were taken from, by repository and tag: when they were written, how large.
     imported: Mutex<Imported>,
+    /// Images of the tasks that are there.
+    in_use: Mutex<BTreeMap<TaskId, BTreeSet<Digest>>>,
     /// Why the network is not as it was last wished.
     problem: Mutex<Option<String>>,
 }
@@ -107,6 +112,7 @@ impl Estate {
             backend,
             cgroup,
             imported: Mutex::default(),
+            in_use: Mutex::default(),
             problem: Mutex::new(None),
         })
     }
@@ -190,6 +196,7 @@ impl Estate {
 
     /// Takes everything away that a task held, apart from its directory.
     pub(crate) fn release(&self, task: TaskId) {
+        self.in_use().remove(&task);
         if let Err(error) = self.vpc.detach(&task.to_string()) {
             tracing::error!(%task, "could not remove a network interface: {}", chain(&error));
         }
@@ -204,7 +211,7 @@ impl Estate {
     }
 
     /// The image behind a reference, unpacked. The error is a stopped reason (ECS-STOP-8).
-    pub(crate) fn pull(&self, image: &str, origin: Origin) -> Result<Pulled, String> {
+    pub(crate) fn pull(&self, task: TaskId, image: &str, origin: Origin) -> Result<Pulled, String> {
         let failed =
             |error: neargate_images::Error| format!("CannotPullContainerError: {}", error.chain());
         let reference: ImageReference = image.parse().map_err(|error| {
@@ -226,6 +233,8 @@ impl Estate {
             Origin::File(path) => self.import(&reference, &path).map_err(failed)?,
         }
         let image = self.images.resolve(image).map_err(|error| error.to_string())?;
+        let digest = image.digest.to_string();
+        self.use_image(task, image.digest);
         let config = image.config;
         Ok(Pulled {
             entry_point: config.entrypoint,
@@ -236,7 +245,26 @@ impl Estate {
             working_directory: Some(config.working_dir).filter(|dir| !dir.is_empty()),
             stop_signal: config.stop_signal,
             layers: image.layers,
+            digest: Some(digest),
         })
+    }
+
+    /// Keeps an image from being removed as long as the task is there.
+    pub(crate) fn use_image(&self, task: TaskId, digest: Digest) {
+        self.in_use().entry(task).or_default().insert(digest);
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, BTreeMap<TaskId, BTreeSet<Digest>>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frees what belongs to no image any more.
+    pub(crate) fn collect_garbage(&self) {
+        let in_use = self.in_use().values().flatten().cloned().collect();
+        match self.images.collect_garbage(&in_use, UNFINISHED_PUSH) {
+            Ok(freed) => tracing::debug!(?freed, "removed what no image needs"),
+            Err(error) => tracing::warn!("could not free images: {}", error.chain()),
+        }
     }
 
     /// Takes an image from files, unless they are the same as when it was last taken.
@@ -277,6 +305,7 @@ impl Estate {
         let working_directory = working_directory.or(image.working_directory.as_ref());
         Sandbox {
             backend: self.backend.clone(),
+            image: image.digest.clone(),
             layers: image.layers.clone(),
             network: Some(self.vpc.task_namespace(&launch.task.to_string())),
             hostname: host_name(launch),

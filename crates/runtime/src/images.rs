@@ -102,6 +102,8 @@ pub(crate) struct Pulled {
     pub(crate) stop_signal: Option<String>,
     /// Directories of its files, lowest first; none for a plain process.
     pub(crate) layers: Vec<PathBuf>,
+    /// Its digest; none for a plain process.
+    pub(crate) digest: Option<String>,
 }
 
 impl From<Program> for Pulled {

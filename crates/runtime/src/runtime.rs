@@ -33,8 +33,8 @@ use crate::watch::{Key, Watcher, send};
 
 /// Threads that carry out wishes. All wishes for one task go to the same one, in order.
 const WORKERS: u64 = 4;
-/// How often log groups are looked at for events they keep no longer.
-const LOGS_EXPIRE: Duration = Duration::from_secs(3600);
+/// How often the home is looked at for what is kept no longer: log events, images.
+const CLEAN_UP: Duration = Duration::from_secs(3600);
 /// Outputs of released tasks that are kept.
 const KEPT_LOGS: usize = 500;
 /// Old outputs are looked for once per so many releases.
@@ -67,8 +67,8 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     shared: Arc<Shared>,
     workers: Vec<Sender<Job>>,
-    /// Dropped, it ends the thread that looks after the log store.
-    stop_logs: Option<SyncSender<()>>,
+    /// Dropped, it ends the thread that cleans up.
+    stop_cleaning: Option<SyncSender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -140,7 +140,7 @@ impl Runtime {
         });
 
         let mut runtime =
-            Self { shared, workers: Vec::new(), stop_logs: None, threads: Vec::new() };
+            Self { shared, workers: Vec::new(), stop_cleaning: None, threads: Vec::new() };
         for number in 0..WORKERS {
             #[expect(
                 clippy::disallowed_methods,
@@ -151,10 +151,11 @@ impl Runtime {
             runtime.spawn(format!("runtime-{number}"), move |shared| shared.work(&jobs))?;
             runtime.workers.push(sender);
         }
+        runtime.shared.note_images();
         runtime.spawn("runtime-watch".to_owned(), |shared| shared.watcher.run())?;
         let (stop, stopped) = sync_channel(1);
-        runtime.spawn("runtime-logs".to_owned(), move |shared| shared.expire_logs(&stopped))?;
-        runtime.stop_logs = Some(stop);
+        runtime.spawn("runtime-clean".to_owned(), move |shared| shared.clean_up(&stopped))?;
+        runtime.stop_cleaning = Some(stop);
         Ok(runtime)
     }
 
@@ -315,7 +316,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.workers.clear();
-        self.stop_logs = None;
+        self.stop_cleaning = None;
         self.shared.watcher.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -390,11 +391,12 @@ impl Shared {
     }
 
     fn pull(&self, launch: &TaskLaunch) -> Result<(), String> {
-        launch.definition.containers.iter().try_for_each(|c| self.image(&c.image).map(|_| ()))
+        let containers = &launch.definition.containers;
+        containers.iter().try_for_each(|c| self.image(launch.task, &c.image).map(|_| ()))
     }
 
     /// The image behind a reference. The error is a stopped reason (ECS-STOP-8).
-    fn image(&self, image: &str) -> Result<Pulled, String> {
+    fn image(&self, task: TaskId, image: &str) -> Result<Pulled, String> {
         let binary = &self.options.binary;
         match &self.estate {
             None => {
@@ -403,7 +405,7 @@ impl Shared {
             }
             Some(estate) => {
                 let origin = self.catalog().origin(image, binary);
-                estate.pull(image, origin.map_err(|error| error.to_string())?)
+                estate.pull(task, image, origin.map_err(|error| error.to_string())?)
             }
         }
     }
@@ -455,7 +457,7 @@ impl Shared {
                  letters, digits, - and _"
             ));
         }
-        let image = self.image(&definition.image)?;
+        let image = self.image(launch.task, &definition.image)?;
         let dns = self.dns.read().unwrap_or_else(PoisonError::into_inner).clone();
         let surroundings = Surroundings {
             isolated: self.estate.is_some(),
@@ -599,13 +601,31 @@ impl Shared {
         }
     }
 
-    /// Removes what log groups keep no longer, now and every hour until told to stop.
-    fn expire_logs(&self, stopped: &Receiver<()>) {
+    /// What tasks of an earlier engine run from is in use.
+    fn note_images(&self) {
+        let Some(estate) = &self.estate else { return };
+        for task in self.layout.task_ids() {
+            for name in self.layout.containers_of(task) {
+                let spec = self.layout.container(task, &name).read_spec().ok();
+                let image = spec.and_then(|spec| spec.sandbox?.image);
+                if let Some(digest) = image.and_then(|image| image.parse().ok()) {
+                    estate.use_image(task, digest);
+                }
+            }
+        }
+    }
+
+    /// Removes what log groups keep no longer and what no image needs, now and every hour until
+    /// told to stop.
+    fn clean_up(&self, stopped: &Receiver<()>) {
         loop {
+            if let Some(estate) = &self.estate {
+                estate.collect_garbage();
+            }
             if let Err(error) = self.log_store.expire(wall_ms()) {
                 tracing::warn!(%error, "could not remove old log events");
             }
-            if stopped.recv_timeout(LOGS_EXPIRE) != Err(RecvTimeoutError::Timeout) {
+            if stopped.recv_timeout(CLEAN_UP) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }

@@ -13,6 +13,9 @@ use crate::cgroup::Limits;
 pub(crate) struct Sandbox {
     #[serde(default)]
     pub(crate) backend: BackendKind,
+    /// Digest of the image, which must not be removed meanwhile.
+    #[serde(default)]
+    pub(crate) image: Option<String>,
     /// Directories of the image's unpacked layers, lowest first, absolute; with the whiteouts that
     /// overlayfs knows. Never written to.
     pub(crate) layers: Vec<PathBuf>,

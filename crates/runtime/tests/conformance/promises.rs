@@ -194,6 +194,7 @@ pub(crate) const PROMISES: &[Promise] = &[
             (&[Start], &[Started, Healthy]),
             (&[Start], &[Started, Healthy]),
             (&[Stop], &[Exited(0)]),
+            (&[Stop], &[Started, Healthy, Exited(0)]),
             (&[Release], &[Released]),
         ],
     },
