@@ -1,9 +1,13 @@
 //! Measurements and chores: `cargo run --release -p xtask -- <task>`.
 
+mod container_bench;
 mod core_bench;
 mod counting_allocator;
 mod edge_bench;
 mod models;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Compare starting a container with runc and podman; needs root.
+    ContainerBench(container_bench::Arguments),
     /// Cost of the core per task, and speed of the simulator.
     CoreBench(core_bench::Arguments),
     /// Compare the edge with nginx and haproxy: requests per CPU-second.
@@ -31,11 +37,20 @@ enum Task {
     EdgeProcess(edge_bench::ProcessArguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().task {
-        Task::CoreBench(arguments) => core_bench::run(&arguments),
-        Task::EdgeBench(arguments) => edge_bench::run(&arguments),
-        Task::Models(arguments) => models::run(&arguments),
-        Task::EdgeProcess(arguments) => edge_bench::process(&arguments),
+fn main() -> anyhow::Result<ExitCode> {
+    // The shim of the containers that are measured: before there is any thread, as in `neargate`.
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some((command, arguments)) = arguments.split_first()
+        && command == "shim"
+    {
+        return Ok(neargate_runtime::shim::main(arguments));
     }
+    match Arguments::parse().task {
+        Task::ContainerBench(arguments) => container_bench::run(&arguments)?,
+        Task::CoreBench(arguments) => core_bench::run(&arguments)?,
+        Task::EdgeBench(arguments) => edge_bench::run(&arguments)?,
+        Task::Models(arguments) => models::run(&arguments)?,
+        Task::EdgeProcess(arguments) => edge_bench::process(&arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -16,10 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("neargate-wire", &[]),
     ("neargate-services", &["neargate-core", "neargate-wire"]),
     ("neargate-vpc", &["neargate-core"]),
-    (
-        "neargate-runtime",
-        &["neargate-core", "neargate-images", "neargate-logs", "neargate-vpc"],
-    ),
+    ("neargate-runtime", &["neargate-core", "neargate-images", "neargate-logs", "neargate-vpc"]),
     ("neargate-edge", &["neargate-core", "neargate-names", "neargate-vpc"]),
     ("neargate-system", &["neargate-core"]),
     (
@@ -48,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "neargate-engine",
         ],
     ),
-    ("xtask", &["neargate-core", "neargate-sim", "neargate-edge"]),
+    ("xtask", &["neargate-core", "neargate-sim", "neargate-edge", "neargate-runtime"]),
 ];
 
 fn root() -> PathBuf {

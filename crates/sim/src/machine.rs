@@ -53,6 +53,7 @@ struct ModelContainer {
     process: Process,
     listens: bool,
     signalled: bool,
+    killed: bool,
     check: Option<HealthEvaluation>,
 }
 
@@ -113,6 +114,7 @@ impl Machine {
             process: Process::Absent,
             listens: false,
             signalled: false,
+            killed: false,
             check: None,
         });
         let task = ModelTask {
@@ -148,30 +150,41 @@ impl Machine {
                 context.machine(ms, Event::Started(id, index));
             }
             Process::Starting => {}
-            Process::Runs => report_started(task, index, context),
-            Process::Ended(exit) => report_ended(task, index, exit, context),
+            Process::Runs => report_life_so_far(task, index, context),
+            Process::Ended(exit) => report_life(task, index, exit, context),
         }
     }
 
     fn stop(&mut self, id: TaskId, name: &str, context: &mut Context<'_>) {
-        let Some((task, index)) = self.find(id, name) else { return };
+        let Some((task, index)) = self.find(id, name) else {
+            return report_gone(id, name, context);
+        };
         let container = &mut task.containers[index];
-        let first = !std::mem::replace(&mut container.signalled, true);
-        if container.process == Process::Runs && first && !container.behaviour.ignores_stop_signal {
-            let ms =
-                context.settings.shutdown.draw(context.rng) + container.behaviour.stops_late_ms;
-            context.machine(ms, Event::Ends(id, index, Exit::Code(0)));
-        }
-        if let Process::Ended(exit) = task.containers[index].process {
-            report_ended(task, index, exit, context);
+        match container.process {
+            Process::Absent => report_gone(id, name, context),
+            Process::Starting => container.signalled = true,
+            Process::Runs => {
+                let first = !std::mem::replace(&mut container.signalled, true);
+                if first && !container.behaviour.ignores_stop_signal {
+                    let ms = context.settings.shutdown.draw(context.rng)
+                        + container.behaviour.stops_late_ms;
+                    context.machine(ms, Event::Ends(id, index, Exit::Code(0)));
+                }
+            }
+            Process::Ended(exit) => report_life(task, index, exit, context),
         }
     }
 
     fn kill(&mut self, id: TaskId, name: &str, context: &mut Context<'_>) {
-        let Some((task, index)) = self.find(id, name) else { return };
-        match task.containers[index].process {
-            Process::Ended(exit) => report_ended(task, index, exit, context),
-            _ => context.machine(KILL_MS, Event::Ends(id, index, Exit::Signal(9))),
+        let Some((task, index)) = self.find(id, name) else {
+            return report_gone(id, name, context);
+        };
+        let container = &mut task.containers[index];
+        match container.process {
+            Process::Absent => report_gone(id, name, context),
+            Process::Starting => container.killed = true,
+            Process::Runs => context.machine(KILL_MS, Event::Ends(id, index, Exit::Signal(9))),
+            Process::Ended(exit) => report_life(task, index, exit, context),
         }
     }
 
@@ -254,6 +267,14 @@ impl Machine {
             return None;
         }
         container.process = Process::Runs;
+        // What was wished meanwhile is not lost.
+        if container.killed {
+            context.machine(KILL_MS, Event::Ends(id, index, Exit::Signal(9)));
+        } else if container.signalled && !container.behaviour.ignores_stop_signal {
+            let ms =
+                context.settings.shutdown.draw(context.rng) + container.behaviour.stops_late_ms;
+            context.machine(ms, Event::Ends(id, index, Exit::Code(0)));
+        }
         let ms = context.settings.listen.draw(context.rng) + container.behaviour.listens_late_ms;
         context.machine(ms, Event::Listens(id, index));
         if let Some((ms, exit)) = container.behaviour.exits {
@@ -288,8 +309,7 @@ impl Machine {
         let wait = evaluation.next_check_ms() - now;
         context.machine(wait, Event::Checks(id, index));
         if let Some(health) = changed {
-            let container = task.launch.definition.containers[index].name.clone();
-            context.report_in_order(Observation::ContainerHealth { task: id, container, health });
+            report_health(task, index, health, context);
         }
         Some(())
     }
@@ -368,13 +388,7 @@ impl Machine {
                 if let Some(check) = &container.check
                     && check.health() != ContainerHealth::Unknown
                 {
-                    let container = task.launch.definition.containers[index].name.clone();
-                    let health = check.health();
-                    context.report_in_order(Observation::ContainerHealth {
-                        task: *id,
-                        container,
-                        health,
-                    });
+                    report_health(task, index, check.health(), context);
                 }
             }
         }
@@ -384,6 +398,38 @@ impl Machine {
 fn report_started(task: &ModelTask, index: usize, context: &mut Context<'_>) {
     let container = task.launch.definition.containers[index].name.clone();
     context.report(Observation::ContainerStarted { task: task.launch.task, container });
+}
+
+/// Nobody knows of such a process.
+fn report_gone(task: TaskId, container: &str, context: &mut Context<'_>) {
+    let (container, exit) = (container.to_owned(), Exit::Unknown);
+    context.report(Observation::ContainerExited { task, container, exit });
+}
+
+/// Everything known of a container up to its end.
+fn report_life_so_far(task: &ModelTask, index: usize, context: &mut Context<'_>) {
+    report_started(task, index, context);
+    let health = task.containers[index].check.as_ref().map(HealthEvaluation::health);
+    if let Some(health) = health.filter(|health| *health != ContainerHealth::Unknown) {
+        report_health(task, index, health, context);
+    }
+}
+
+/// Everything known of a container that has ended.
+fn report_life(task: &ModelTask, index: usize, exit: Exit, context: &mut Context<'_>) {
+    report_life_so_far(task, index, context);
+    report_ended(task, index, exit, context);
+}
+
+fn report_health(
+    task: &ModelTask,
+    index: usize,
+    health: ContainerHealth,
+    context: &mut Context<'_>,
+) {
+    let container = task.launch.definition.containers[index].name.clone();
+    let task = task.launch.task;
+    context.report_in_order(Observation::ContainerHealth { task, container, health });
 }
 
 fn report_ended(task: &ModelTask, index: usize, exit: Exit, context: &mut Context<'_>) {

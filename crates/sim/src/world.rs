@@ -346,3 +346,6 @@ fn brief(value: &impl std::fmt::Debug) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod promises;

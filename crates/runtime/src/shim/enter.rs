@@ -23,6 +23,7 @@ use super::workload::Workload;
 use crate::capabilities;
 use crate::cgroup::Hierarchies;
 use crate::layout::{ContainerDir, ContainerSpec};
+use crate::oci_spec;
 use crate::process::Identity;
 use crate::rootfs;
 use crate::sandbox::Sandbox;
@@ -121,7 +122,7 @@ fn become_command(dir: &ContainerDir, terminal: bool, argv: Vec<String>) -> io::
     set_open_files(spec.nofile)?;
     let _the_callers = rustix::process::umask(super::CONTAINER_UMASK);
     join(&process, init, &spec, sandbox)?;
-    Err(run_as_user(&workload, sandbox)?)
+    Err(run_as_user(workload, sandbox)?)
 }
 
 /// What is ignored here would stay ignored in the command; what is caught goes back to its default.
@@ -197,13 +198,19 @@ fn join(process: &Path, init: Identity, spec: &ContainerSpec, sandbox: &Sandbox)
 }
 
 /// The last steps, in the container already; returns why the command could not be run.
-fn run_as_user(workload: &Workload, sandbox: &Sandbox) -> io::Result<io::Error> {
+fn run_as_user(mut workload: Workload, sandbox: &Sandbox) -> io::Result<io::Error> {
     let root = Path::new("/");
     let user = users::resolve(
         sandbox.user.as_deref(),
         &rootfs::read_text(root, "/etc/passwd"),
         &rootfs::read_text(root, "/etc/group"),
     )?;
+    workload.environment = oci_spec::environment(
+        &workload.environment,
+        &BTreeMap::new(),
+        &sandbox.hostname,
+        &user.home,
+    );
     workload.confine()?;
     let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
     rustix::thread::set_thread_groups(&groups)?;

@@ -93,15 +93,12 @@ on_containers! {
         let cgroups = std::fs::read_to_string(format!("/proc/{}/cgroup", rig.pid(id)))
             .expect("it lives");
         // Version 1 names the controller, version 2 has one line; the task's group is the parent.
-        let path = |line: &&str| line.splitn(3, ':').nth(2).map(str::to_owned);
-        let own = cgroups
-            .lines()
-            .find(|line| line.splitn(3, ':').nth(1).is_some_and(|c| c.split(',').any(|c| c == "cpu")))
-            .or_else(|| cgroups.lines().find(|line| line.starts_with("0::")))
-            .as_ref()
-            .and_then(path)
-            .expect("a control group");
-        let task = std::path::Path::new(&own).parent().expect("the task's").to_owned();
+        let lines: Vec<Vec<&str>> =
+            cgroups.lines().map(|line| line.splitn(3, ':').collect()).collect();
+        let of_cpu = |line: &&Vec<&str>| line[1].split(',').any(|controller| controller == "cpu");
+        let own = lines.iter().find(of_cpu).or_else(|| lines.iter().find(|line| line[0] == "0"));
+        let own = own.expect("a control group")[2];
+        let task = std::path::Path::new(own).parent().expect("the task's").to_owned();
         let task = task.strip_prefix("/").expect("absolute");
         let read = |file: &str| {
             ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup"]
@@ -139,13 +136,17 @@ on_all! {
 }
 
 on_all! {
-    /// A command in a running container ends with its own code; there is none in one that is gone.
+    /// A command in a running container ends with its own code and has the container's environment;
+    /// there is none in one that is gone.
     fn a_command_runs_inside(driver) {
+        const WORDS: &str = "echo \"$HOME $HOSTNAME $PATH $MODE\"";
         let rig = Rig::new(driver);
-        let launch = rig.script_with("echo x > here; echo up; busybox sleep 1000", |container| {
+        let script = format!("{WORDS}; echo x > here; echo up; busybox sleep 1000");
+        let launch = rig.script_with(&script, |container| {
             container.environment.insert("MODE".into(), "test".into());
         });
-        let id = rig.ready(&launch, "up");
+        let id = rig.ready(&launch, "up\n");
+        assert_eq!(format!("{}up\n", rig.exec_text(id, WORDS)), rig.log(id));
         let output = rig.exec(id, "echo $MODE; busybox cat here; echo err >&2; exit 42");
         assert_eq!(output.status.code(), Some(42));
         assert_eq!((&*output.stdout, &*output.stderr), (&b"test\nx\n"[..], &b"err\n"[..]));
