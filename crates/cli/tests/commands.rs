@@ -362,9 +362,9 @@ fn up_with_a_bad_description_exits_2_and_starts_nothing() {
     let output = run(&home, &["up", path, "--env", "moon"]);
     assert_exit(&output, 2);
     assert!(stderr(&output).contains("no environment `moon`"), "{}", stderr(&output));
-    let output = run(&home, &["up", path, "--driver", "container"]);
+    let output = run(&home, &["up", path, "--driver", "docker"]);
     assert_exit(&output, 2);
-    assert!(stderr(&output).contains("only has `process`"));
+    assert!(stderr(&output).contains("possible values: auto, container, process"));
     assert!(!home.exists(), "nothing was changed");
 }
 

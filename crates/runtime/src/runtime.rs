@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::estate::Estate;
 use crate::images::{ImageCatalog, ImageSource, Pulled};
 use crate::layout::{ContainerSpec, Layout, LogSpec, TaskSpec, is_container_name, write_json};
-use crate::process::{Identity, Process, kill_marked};
+use crate::process::{Identity, Process};
 use crate::sandbox::BackendKind;
 use crate::watch::{Key, Watcher, send};
 
@@ -581,7 +581,6 @@ impl Shared {
             (Some(shim), _) if process.is_some() => {
                 if !shim.wait_for_end() {
                     shim.signal(Signal::KILL);
-                    kill_marked(task, name);
                     crate::shim::clear(&dir);
                 }
             }
@@ -589,15 +588,9 @@ impl Shared {
             (Some(shim), _) => {
                 shim.signal(Signal::KILL);
                 shim.wait_for_end();
-                kill_marked(task, name);
                 crate::shim::clear(&dir);
             }
-            (None, _) => {
-                if process.is_some() {
-                    kill_marked(task, name);
-                }
-                crate::shim::clear(&dir);
-            }
+            (None, _) => crate::shim::clear(&dir),
         }
     }
 

@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::error::Error;
 use crate::layout::{Layout, short_path};
-use crate::process::{Identity, Process, kill_marked};
+use crate::process::{Identity, Process};
 use crate::runtime::Observer;
 
 /// Epoll keys of what is no process.
@@ -266,7 +266,6 @@ impl Watcher {
                 // Prepared by an engine that died before it started the shim.
                 return news;
             }
-            kill_marked(*task, name);
             crate::shim::clear(&dir);
             let reason = "CannotStartContainerError: its shim ended before it had started the \
                           container"
@@ -300,7 +299,6 @@ impl Watcher {
             }
             return news;
         }
-        kill_marked(*task, name);
         crate::shim::clear(&dir);
         if let Err(error) = dir.write_exit(Exit::Unknown) {
             tracing::warn!(%error, %task, container = name, "could not write the exit down");

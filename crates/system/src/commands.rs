@@ -10,6 +10,7 @@ use neargate_core::service::ServiceName;
 use neargate_core::task_definition::TaskDefinition;
 
 use crate::loopback;
+use crate::resolve::network::default_group;
 use crate::system::{Environment, Image, ImageOrigin, LoadBalancer, Nat, Service, System};
 
 /// The label that says which system a service belongs to.
@@ -80,9 +81,17 @@ impl System {
                 }));
             }
         }
-        for group in networks.flat_map(|network| &network.security_groups) {
-            if seen.insert(("security group", group.name.as_str())) {
-                commands.push(Command::PutSecurityGroup(group.clone()));
+        for network in networks {
+            for group in &network.security_groups {
+                if seen.insert(("security group", group.name.as_str())) {
+                    commands.push(Command::PutSecurityGroup(group.clone()));
+                }
+            }
+            // Of every VPC, unless the description gives its own.
+            let default = default_group(&network.name);
+            let described = network.security_groups.iter().any(|g| g.name == default.name);
+            if !described && seen.insert(("default group", network.name.as_str())) {
+                commands.push(Command::PutSecurityGroup(default));
             }
         }
         let balancers = self.balancers(&selected);

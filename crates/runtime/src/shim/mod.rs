@@ -47,7 +47,7 @@ use self::doorbell::Doorbell;
 use self::sandboxed::Sandboxed;
 use self::supervise::Supervisor;
 use crate::layout::ContainerDir;
-use crate::process::Identity;
+use crate::process::{Identity, kill_marked};
 use crate::rootfs;
 
 /// How long the shim waits for the container's left-over processes to vanish after SIGKILL. Only
@@ -108,10 +108,15 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 /// Ends and removes whatever a container still has on this machine outside of its directory, when
 /// its shim is dead or about to be released. From any state, and as often as one likes.
 pub(crate) fn clear(dir: &ContainerDir) {
+    // Without a description no shim could start anything.
     let Ok(spec) = dir.read_spec() else { return };
-    let Some(sandbox) = &spec.sandbox else { return };
+    // What is not the container's process yet is found by what it has of the shim, and only
+    // afterwards by what it has of the container: so it is not missed while it becomes that.
     leftover::kill(dir);
-    sandboxed::remove(sandbox, &spec.container, dir);
+    match &spec.sandbox {
+        Some(sandbox) => sandboxed::remove(sandbox, &spec.container, dir),
+        None => kill_marked(spec.task, &spec.container),
+    }
 }
 
 /// Says that this process already runs from a sealed program file.

@@ -279,11 +279,8 @@ on_all! {
             container.restart_policy =
                 Some(RestartPolicy { ignored_exit_codes: vec![42], attempt_period_ms: 0 });
         }), "run");
-        let shim = rig.pid_in(id, "shim.pid");
-        rig.kill_shim(id);
-        wait_until("taken over", || {
-            rig.pid_in(id, "shim.pid").is_some_and(|new| Some(new) != shim && is_alive(new))
-        });
+        let first = rig.kill_shim(id);
+        rig.wait_taken_over(id, first);
         kill(rig.pid(id));
         assert_eq!(rig.wait_exit(id), Exit::Code(42));
         assert_eq!(rig.log(id), "run\nrun\n");

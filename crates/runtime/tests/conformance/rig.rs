@@ -323,12 +323,22 @@ impl Rig {
         self.pid_in(id, "pid").expect("a process")
     }
 
-    /// SIGKILL to the container's shim; waits until it is dead.
+    /// SIGKILL to the container's shim; waits until it is dead, and says which one it was.
     #[track_caller]
-    pub(crate) fn kill_shim(&self, id: TaskId) {
+    pub(crate) fn kill_shim(&self, id: TaskId) -> i32 {
         let shim = self.pid_in(id, "shim.pid").expect("a shim");
-        kill(shim);
+        // One whose container has ended may just be ending as well.
+        let _ended = signal_kill(shim);
         wait_until("the shim is dead", || !is_alive(shim));
+        shim
+    }
+
+    /// Waits until another shim than this one has the container.
+    #[track_caller]
+    pub(crate) fn wait_taken_over(&self, id: TaskId, from: i32) {
+        wait_until("taken over", || {
+            self.pid_in(id, "shim.pid").is_some_and(|new| new != from && is_alive(new))
+        });
     }
 
     pub(crate) fn log(&self, id: TaskId) -> String {
@@ -448,8 +458,12 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
 /// SIGKILL.
 #[track_caller]
 pub(crate) fn kill(pid: i32) {
+    signal_kill(pid).expect("it lives");
+}
+
+fn signal_kill(pid: i32) -> nix::Result<()> {
     let pid = nix::unistd::Pid::from_raw(pid);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it lives");
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)
 }
 
 /// A zombie is not alive.

@@ -177,8 +177,8 @@ fn events(rig: &Rig, group: &str, stream: &str) -> Vec<String> {
 }
 
 on_all! {
-    /// ECS-TD-21: output is in `<prefix>/<container>/<task>` of the group, also what was written
-    /// while no shim ran, and it stays when the task goes.
+    /// ECS-TD-21: output is in `<prefix>/<container>/<task>` of the group, whichever shim carries it
+    /// there, and it stays when the task goes.
     fn ecs_td_21_output_goes_to_the_log_group(driver) {
         const GROUP: &str = "/ecs/shop/api";
         let rig = Rig::new(driver);
@@ -186,16 +186,20 @@ on_all! {
         let log = LogConfiguration::new(GROUP.into(), "api".into());
         let stream = |id| log.stream(APP, id);
         let script = "trap 'echo bye; exit 0' TERM; echo out; echo err >&2; \
+                      until busybox test -e go; do busybox sleep 0.02; done; echo again; \
                       while :; do busybox sleep 0.02; done";
         let id = rig.start(&rig.script_with(script, |container| container.log = Some(log.clone())));
         rig.wait_started(id, APP);
         wait_until("both lines", || events(&rig, GROUP, &stream(id)).len() == 2);
-        rig.kill_shim(id);
+        let first = rig.kill_shim(id);
+        rig.wait_taken_over(id, first);
+        rig.exec_text(id, "echo x > go");
+        wait_until("the third line", || events(&rig, GROUP, &stream(id)).len() == 3);
         rig.runtime().stop_container(id, APP);
         let exit = rig.wait_exit(id);
         assert!(matches!(exit, Exit::Code(0) | Exit::Unknown), "{exit:?}");
-        assert_eq!(events(&rig, GROUP, &stream(id)), ["out", "err", "bye"]);
+        assert_eq!(events(&rig, GROUP, &stream(id)), ["out", "err", "again", "bye"]);
         rig.release(id);
-        assert_eq!(events(&rig, GROUP, &stream(id)), ["out", "err", "bye"]);
+        assert_eq!(events(&rig, GROUP, &stream(id)), ["out", "err", "again", "bye"]);
     }
 }

@@ -71,8 +71,8 @@ fn exits_while_no_engine_ran_are_reported() {
     assert!(exits(&machine.restart_engine()).len() == 2, "and reported to the next one as well");
 }
 
-/// With its shim killed a container runs on, keeps its output, can be stopped, and its exit code is
-/// unknown.
+/// With its shim killed a container runs on, keeps its output, and can be stopped. Its exit code is
+/// unknown, or what the kernel told the shim that took over.
 #[test]
 fn a_killed_shim_costs_the_exit_code_and_nothing_else() {
     let machine = Machine::new();
@@ -85,7 +85,8 @@ fn a_killed_shim_costs_the_exit_code_and_nothing_else() {
     wait_until("shim reaped", || !std::fs::exists(format!("/proc/{shim}")).expect("/proc"));
     assert!(exits(&machine.reports()).is_empty(), "it runs on");
     machine.runtime().stop_container(task, APP);
-    assert_eq!(machine.wait_exit(task), Exit::Unknown, "0, but nobody saw it");
+    let exit = machine.wait_exit(task);
+    assert!(matches!(exit, Exit::Unknown | Exit::Code(0)), "{exit:?}");
     assert_eq!(machine.log(task), "up\nbye\n");
 }
 
@@ -116,10 +117,12 @@ fn a_shim_killed_while_no_engine_ran_is_noticed() {
     assert_eq!(exits(&died_exits), [Exit::Unknown]);
     assert_eq!(exits(&recovered).len(), 1, "the other one lives");
     machine.runtime().kill_container(lives, APP);
-    assert_eq!(machine.wait_exit(lives), Exit::Unknown);
+    let exit = machine.wait_exit(lives);
+    // Newer kernels tell the shim that took over.
+    assert!(matches!(exit, Exit::Unknown | Exit::Signal(9)), "{exit:?}");
     // Once unknown, always unknown: the next engine is told the same.
     machine.kill_engine();
-    assert_eq!(exits(&machine.restart_engine()), [Exit::Unknown; 2]);
+    assert_eq!(exits(&machine.restart_engine()), [exit, Exit::Unknown]);
 }
 
 /// What a container without shim leaves behind is found by its marks.

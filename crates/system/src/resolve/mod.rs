@@ -2,7 +2,7 @@
 
 mod balancer;
 mod container;
-mod network;
+pub(crate) mod network;
 mod rules;
 mod scope;
 mod service;

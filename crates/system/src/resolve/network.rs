@@ -37,9 +37,6 @@ pub(crate) fn resolve(
         let Some(group) = network.security_groups.get(&key) else { continue };
         security_groups.push(security_group(network, &name, &key, group, scope));
     }
-    if !network.security_groups.contains_key("default") {
-        security_groups.push(default_group(&name));
-    }
     let nat = match network.nat {
         None | Some(document::Nat::None) => Nat::None,
         Some(document::Nat::Single) => Nat::Single,
@@ -218,7 +215,7 @@ const EVERYTHING: SecurityRule = SecurityRule {
 };
 
 /// The group of what names no other: its members reach each other, and everything outside.
-fn default_group(network_name: &str) -> SecurityGroupSpec {
+pub(crate) fn default_group(network_name: &str) -> SecurityGroupSpec {
     let name = default_group_name(network_name);
     let among_members =
         SecurityRule { protocol: Protocol::All, ports: None, peer: Peer::Group(name.clone()) };
