@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -70,9 +71,15 @@ fn parent_of(pid: i32) -> Option<i32> {
     fields.next()?.parse().ok()
 }
 
+/// Open for writing, as only a shim and its copies have it: an engine that just reads it is nobody's
+/// left-over.
 fn holds(pid: i32, file: &Path) -> bool {
     let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    descriptors.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|open| open == file))
+    descriptors.flatten().any(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|open| open == file)
+            // The link's own permissions are those the file was opened with.
+            && fs::symlink_metadata(entry.path()).is_ok_and(|link| link.mode() & 0o200 != 0)
+    })
 }
 
 fn runs_with(pid: i32, path: &Path) -> bool {
