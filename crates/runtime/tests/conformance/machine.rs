@@ -81,10 +81,11 @@ fn processes(home: &Path, group: &str, found: &mut BTreeSet<String>) {
 fn directories(dir: &Path, name: &str, inside: bool, found: &mut BTreeSet<String>) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir())) {
-        let inside = inside || entry.file_name() == name;
+        // The platform's own group goes with the platform.
         if inside {
             found.insert(format!("control group {}", entry.path().display()));
         }
+        let inside = inside || entry.file_name() == name;
         directories(&entry.path(), name, inside, found);
     }
 }
