@@ -19,6 +19,18 @@ impl Platform {
     pub fn note(&self, subject: &str) -> Option<&str> {
         self.notes.get(subject).map(String::as_str)
     }
+
+    /// What was said about every thing whose name starts with this, by name.
+    pub fn notes_starting<'a>(
+        &'a self,
+        start: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let start = start.to_owned();
+        self.notes
+            .range(start.clone()..)
+            .take_while(move |(subject, _)| subject.starts_with(&start))
+            .map(|(subject, note)| (subject.as_str(), note.as_str()))
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +76,9 @@ mod tests {
         assert_eq!((platform.note("a"), platform.note("b")), (Some("1"), Some("2")));
         assert_eq!(take(&mut platform, vec![note("a", Some("3")), note("b", None)]), Ok(()));
         assert_eq!((platform.note("a"), platform.note("b")), (Some("3"), None));
+        assert_eq!(take(&mut platform, vec![note("ab", Some("4")), note("b", Some("5"))]), Ok(()));
+        assert!(platform.notes_starting("a").eq([("a", "3"), ("ab", "4")]));
+        assert_eq!(platform.notes_starting("c").count(), 0);
     }
 
     /// All commands take effect or none, wherever in the list the note stands.

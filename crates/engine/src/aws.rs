@@ -3,9 +3,10 @@
 //! Operations run one after the other between two turns of the main loop: an operation that changes
 //! something was worded for the platform it saw, so nothing may come between it and its commands.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use neargate_services::Answer;
+use neargate_services::{Answer, Errand, Rooms};
 use neargate_wire::{AwsError, Services};
 use serde_json::Value;
 
@@ -19,7 +20,25 @@ pub(crate) struct AwsCall {
     service: String,
     operation: String,
     input: Value,
-    answer: SyncSender<Result<Value, AwsError>>,
+    answer: SyncSender<Answered>,
+}
+
+/// What the main loop says to a request.
+pub(crate) enum Answered {
+    /// This.
+    With(Result<Value, AwsError>),
+    /// Whoever asked is to find it out in the rooms, where it holds up nobody else.
+    GoAndSee(Errand, Arc<dyn Rooms>),
+}
+
+impl Answered {
+    /// The answer itself, got on this thread if need be.
+    pub(crate) fn result(self) -> Result<Value, AwsError> {
+        match self {
+            Answered::With(answer) => answer,
+            Answered::GoAndSee(errand, rooms) => errand(&*rooms),
+        }
+    }
 }
 
 /// The services as the wire sees them: every call is an event of the main loop.
@@ -31,12 +50,12 @@ impl Services for ToMainLoop {
     }
 
     fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value, AwsError> {
-        let (answer, answered): (_, Receiver<Result<Value, AwsError>>) = sync_channel(1);
+        let (answer, answered): (_, Receiver<Answered>) = sync_channel(1);
         let call =
             AwsCall { service: service.to_owned(), operation: operation.to_owned(), input, answer };
         let ended = || unavailable("the engine ended before it could answer");
         self.0.send(Event::Aws(call)).map_err(|_| ended())?;
-        answered.recv().map_err(|_| ended())?
+        answered.recv().map_err(|_| ended())?.result()
     }
 }
 
@@ -53,23 +72,32 @@ impl Engine {
     pub(crate) fn run_operation(
         &mut self,
         service: &str,
-        operation: &str,
+        name: &str,
         input: &Value,
-    ) -> Result<Result<Value, AwsError>, EngineError> {
-        let Some(operation) = neargate_services::operation(service, operation) else {
-            let what = format!("{operation} of {service} is not served");
-            return Ok(Err(AwsError::new("UnknownOperationException", what)));
+    ) -> Result<Answered, EngineError> {
+        let Some(operation) = neargate_services::operation(service, name) else {
+            let what = format!("{name} of {service} is not served");
+            let error = AwsError::new("UnknownOperationException", what);
+            return Ok(Answered::With(Err(error)));
         };
-        let (commands, answer) = match operation(self.platform(), input) {
-            Err(error) => return Ok(Err(error)),
-            Ok(Answer::Now(value)) => return Ok(Ok(value)),
+        let mut answer = operation(self.platform(), input);
+        while let Ok(Answer::Here(next)) = answer {
+            answer = next(self.platform(), &**self.rooms());
+        }
+        let (commands, answer) = match answer {
+            Err(error) => return Ok(Answered::With(Err(error))),
+            Ok(Answer::Now(value)) => return Ok(Answered::With(Ok(value))),
+            Ok(Answer::Away(errand)) => {
+                return Ok(Answered::GoAndSee(errand, Arc::clone(self.rooms())));
+            }
             Ok(Answer::After { commands, answer }) => (commands, answer),
+            Ok(Answer::Here(_)) => unreachable!("followed to its end above"),
         };
-        Ok(match self.commit_commands(commands)? {
+        Ok(Answered::With(match self.commit_commands(commands)? {
             Ok(Ok(())) => Ok(answer(self.platform())),
             Ok(Err(rejection)) => Err(neargate_services::refused(service, &rejection)),
             Err(why) => Err(unavailable(&why)),
-        })
+        }))
     }
 }
 

@@ -15,6 +15,7 @@ use neargate_core::input::{Command, Exit, Input, Observation};
 use neargate_core::task::{ContainerStatus, Phase};
 use neargate_core::{Platform, Rejection};
 use neargate_edge::control::ToEdge;
+use neargate_services::Rooms;
 
 use crate::api::{Request, Response};
 use crate::aws::AwsCall;
@@ -45,7 +46,8 @@ const EDGE_END: Duration = Duration::from_secs(30);
 pub(crate) struct Parts {
     pub(crate) ledger: Ledger,
     pub(crate) tasks: Box<dyn Tasks>,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) rooms: Arc<dyn Rooms>,
     pub(crate) link: EdgeLink,
     pub(crate) clock: Clock,
     pub(crate) events: Receiver<Event>,
@@ -343,6 +345,11 @@ impl Engine {
     /// Opens secrets, and makes them.
     pub(crate) fn vault(&self) -> &Vault {
         &self.parts.vault
+    }
+
+    /// What operations may need beside the platform.
+    pub(crate) fn rooms(&self) -> &Arc<dyn Rooms> {
+        &self.parts.rooms
     }
 
     /// Commands of one client, by themselves. `Err` says why they could not even be tried.

@@ -33,6 +33,7 @@ mod log;
 mod metadata;
 mod options;
 mod record;
+mod rooms;
 mod run;
 mod service_reason;
 mod service_url;

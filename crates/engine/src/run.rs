@@ -29,6 +29,7 @@ use crate::ledger::{Journal, Ledger, OpenError};
 use crate::log;
 use crate::options::{DEFAULT_ACCOUNT, Options};
 use crate::record::{FORMAT, Record};
+use crate::rooms::EngineRooms;
 use crate::status::StatusParts;
 use crate::take_down;
 use crate::vault::Vault;
@@ -56,6 +57,8 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         path: home.secrets_key(),
         source,
     })?;
+    let vault = Arc::new(vault);
+    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault) });
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -111,7 +114,8 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     };
     tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
-    let engine = Engine::new(Parts { ledger, tasks, vault, link, clock, events, status, genesis });
+    let engine =
+        Engine::new(Parts { ledger, tasks, vault, rooms, link, clock, events, status, genesis });
     // The engine is consumed: with it go the journal's lock and the runtime's threads.
     let ended = engine.run()?;
     drop(control);

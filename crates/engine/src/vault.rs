@@ -93,7 +93,7 @@ impl Vault {
     }
 
     /// What was sealed; `None` when it was with another key, or is not whole.
-    fn unseal(&self, sealed: &Sealed) -> Option<String> {
+    pub(crate) fn unseal(&self, sealed: &Sealed) -> Option<String> {
         let bytes = STANDARD.decode(&sealed.0).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE)?;
         let value = self.cipher.decrypt(&XNonce::try_from(nonce).ok()?, sealed).ok()?;

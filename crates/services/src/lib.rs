@@ -3,22 +3,53 @@
 //!
 //! An operation is a function of the platform and its input, nothing else. It answers at once, or
 //! names the commands that carry it out and how to word the answer afterwards ([`Answer`]); it
-//! never changes anything itself and keeps nothing. Inputs have been checked against the service
+//! never changes the platform itself and keeps nothing. What is not the platform's (secret values,
+//! lines of logs) it gets from [`Rooms`]. Inputs have been checked against the service
 //! model before they come here; what is checked here is what the model cannot say.
+//!
+//! Things that the platform acts on are read from it and changed by its commands. Everything else
+//! is a record (`records`).
 //!
 //! Whoever runs an operation must let nothing change the platform between the operation and its
 //! commands: they were made for the platform that was seen (numbers of revisions, for one).
 
+mod acm;
+mod application_autoscaling;
 pub mod arn;
+mod budgets;
+mod cloudfront;
+mod cloudtrail;
+mod cloudwatch;
+mod codebuild;
+mod codedeploy;
+mod codepipeline;
+mod codestar_connections;
+mod ec2;
+mod ecr;
 mod ecs;
+mod elasticache;
 mod elbv2;
 mod error;
+mod events;
 mod fields;
+mod guardduty;
+mod iam;
+mod kms;
 mod logs;
 mod names;
 mod note;
 mod page;
+mod rds;
+mod records;
+mod rooms;
+mod route53;
+mod s3;
+mod secretsmanager;
 mod servicediscovery;
+mod ses;
+mod sns;
+mod sqs;
+mod ssm;
 mod sts;
 mod tags;
 
@@ -26,6 +57,8 @@ use neargate_core::input::Command;
 use neargate_core::{Platform, Rejection};
 use neargate_wire::AwsError;
 use serde_json::Value;
+
+pub use rooms::Rooms;
 
 /// What an operation comes to.
 pub enum Answer {
@@ -38,7 +71,17 @@ pub enum Answer {
         /// Words the answer from the platform after the commands.
         answer: AnswerAfter,
     },
+    /// It needs a room beside the platform, and not for long: the platform stands still meanwhile.
+    Here(Next),
+    /// It needs a room beside the platform and may take its time there; the platform goes on.
+    Away(Errand),
 }
+
+/// How an operation goes on with the rooms at hand.
+pub type Next = Box<dyn FnOnce(&Platform, &dyn Rooms) -> Result<Answer, AwsError> + Send>;
+
+/// What an operation does in the rooms; its result is the answer.
+pub type Errand = Box<dyn FnOnce(&dyn Rooms) -> Result<Value, AwsError> + Send>;
 
 /// Words an answer from the changed platform.
 pub type AnswerAfter = Box<dyn FnOnce(&Platform) -> Value + Send>;
@@ -51,10 +94,35 @@ type Table = &'static [(&'static str, Operation)];
 
 /// Every service by the name of its model.
 const SERVICES: &[(&str, Table)] = &[
+    ("acm", acm::OPERATIONS),
+    ("application-autoscaling", application_autoscaling::OPERATIONS),
+    ("budgets", budgets::OPERATIONS),
+    ("cloudfront", cloudfront::OPERATIONS),
+    ("cloudtrail", cloudtrail::OPERATIONS),
+    ("cloudwatch", cloudwatch::OPERATIONS),
+    ("codebuild", codebuild::OPERATIONS),
+    ("codedeploy", codedeploy::OPERATIONS),
+    ("codepipeline", codepipeline::OPERATIONS),
+    ("codestar-connections", codestar_connections::OPERATIONS),
+    ("ec2", ec2::OPERATIONS),
+    ("ecr", ecr::OPERATIONS),
     ("ecs", ecs::OPERATIONS),
+    ("elasticache", elasticache::OPERATIONS),
     ("elbv2", elbv2::OPERATIONS),
+    ("events", events::OPERATIONS),
+    ("guardduty", guardduty::OPERATIONS),
+    ("iam", iam::OPERATIONS),
+    ("kms", kms::OPERATIONS),
     ("logs", logs::OPERATIONS),
+    ("rds", rds::OPERATIONS),
+    ("route53", route53::OPERATIONS),
+    ("s3", s3::OPERATIONS),
+    ("secretsmanager", secretsmanager::OPERATIONS),
     ("servicediscovery", servicediscovery::OPERATIONS),
+    ("ses", ses::OPERATIONS),
+    ("sns", sns::OPERATIONS),
+    ("sqs", sqs::OPERATIONS),
+    ("ssm", ssm::OPERATIONS),
     ("sts", sts::OPERATIONS),
 ];
 
@@ -91,5 +159,19 @@ impl Answer {
         answer: impl FnOnce(&Platform) -> Value + Send + 'static,
     ) -> Result<Answer, AwsError> {
         Ok(Answer::After { commands, answer: Box::new(answer) })
+    }
+
+    /// An answer that needs a room for a moment.
+    fn here(
+        next: impl FnOnce(&Platform, &dyn Rooms) -> Result<Answer, AwsError> + Send + 'static,
+    ) -> Result<Answer, AwsError> {
+        Ok(Answer::Here(Box::new(next)))
+    }
+
+    /// An answer that comes from the rooms alone.
+    fn away(
+        errand: impl FnOnce(&dyn Rooms) -> Result<Value, AwsError> + Send + 'static,
+    ) -> Result<Answer, AwsError> {
+        Ok(Answer::Away(Box::new(errand)))
     }
 }

@@ -24,6 +24,7 @@ use crate::error::EngineError;
 use crate::event::{Event, Reply};
 use crate::ledger::{Journal, Ledger};
 use crate::record::{FORMAT, Record, replay};
+use crate::rooms::EngineRooms;
 use crate::status::StatusParts;
 use crate::vault::Vault;
 
@@ -79,10 +80,12 @@ pub(super) fn start_with(
     let seen = ledger.platform().now();
     // A hundred times faster, so that nobody waits for a drain.
     let anchor = Anchor::for_run(None, Some(seen), 1_000_000, 100);
+    let vault = Arc::new(Vault::open(&dir.join("secrets.key")).expect("vault"));
     let engine = Engine::new(Parts {
         ledger,
         tasks: machine.tasks(events.clone()),
-        vault: Vault::open(&dir.join("secrets.key")).expect("vault"),
+        rooms: Arc::new(EngineRooms { vault: Arc::clone(&vault) }),
+        vault,
         link,
         clock: Clock::start(&anchor, 1_000_000),
         events: receiver,

@@ -73,7 +73,7 @@ impl Engine {
             Ok(question) => question,
             Err(refused) => return Ok(refused),
         };
-        let answer = self.run_operation("ecs", question.operation, &question.input)?;
+        let answer = self.run_operation("ecs", question.operation, &question.input)?.result();
         Ok(protection::worded(&question, answer))
     }
 }

@@ -8,10 +8,11 @@ use neargate_core::input::{Command, Exit, Input, Observation};
 use neargate_core::load_balancer::TargetAddress;
 use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
 use neargate_core::platform::Identity;
+use neargate_core::secrets::Sealed;
 use neargate_core::target_health::{TargetHealth, TargetState};
 use neargate_core::time::Time;
 use neargate_core::{Platform, discovery::DiscoveryServiceSpec};
-use neargate_services::{Answer, operation, refused};
+use neargate_services::{Answer, Rooms, operation, refused};
 use neargate_wire::{Auth, AwsError, Models, Wire};
 use serde_json::{Value, json};
 
@@ -23,6 +24,19 @@ pub(crate) struct Rig {
 fn wire() -> &'static Wire {
     static WIRE: OnceLock<Wire> = OnceLock::new();
     WIRE.get_or_init(|| Wire::new(Models::embedded(), Auth::Any))
+}
+
+/// Rooms for tests: what is sealed can be read by anyone.
+struct TestRooms;
+
+impl Rooms for TestRooms {
+    fn seal(&self, value: &str) -> Sealed {
+        Sealed(format!("sealed:{value}"))
+    }
+
+    fn unseal(&self, sealed: &Sealed) -> Option<String> {
+        sealed.0.strip_prefix("sealed:").map(str::to_owned)
+    }
 }
 
 impl Rig {
@@ -76,8 +90,14 @@ impl Rig {
         input: Value,
     ) -> Result<Value, AwsError> {
         let operation = operation(service, name).expect("served");
-        let output = match operation(&self.platform, &input)? {
+        let mut answer = operation(&self.platform, &input)?;
+        while let Answer::Here(next) = answer {
+            answer = next(&self.platform, &TestRooms)?;
+        }
+        let output = match answer {
             Answer::Now(output) => output,
+            Answer::Away(errand) => errand(&TestRooms)?,
+            Answer::Here(_) => unreachable!("followed to its end above"),
             Answer::After { commands, answer } => {
                 let outcome = self.platform.step(self.now, &Input::Commands(commands));
                 outcome.result.map_err(|rejection| refused(service, &rejection))?;

@@ -1,0 +1,5 @@
+//! AWS Certificate Manager.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! Application Auto Scaling.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

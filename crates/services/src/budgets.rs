@@ -1,0 +1,5 @@
+//! AWS Budgets.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! Amazon CloudFront.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

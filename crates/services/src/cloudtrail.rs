@@ -1,0 +1,5 @@
+//! AWS CloudTrail.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! Amazon CloudWatch.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

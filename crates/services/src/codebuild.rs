@@ -1,0 +1,5 @@
+//! AWS CodeBuild.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! AWS CodeDeploy.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

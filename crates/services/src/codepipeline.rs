@@ -1,0 +1,5 @@
+//! AWS CodePipeline.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! AWS CodeStar Connections.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! Amazon EC2: the parts of a VPC.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! Amazon ECR.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

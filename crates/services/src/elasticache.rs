@@ -1,0 +1,5 @@
+//! Amazon ElastiCache.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

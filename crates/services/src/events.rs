@@ -1,0 +1,5 @@
+//! Amazon EventBridge.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! Amazon GuardDuty.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

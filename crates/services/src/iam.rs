@@ -1,0 +1,5 @@
+//! AWS Identity and Access Management.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

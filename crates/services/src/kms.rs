@@ -1,0 +1,5 @@
+//! AWS Key Management Service.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

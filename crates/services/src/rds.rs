@@ -1,0 +1,5 @@
+//! Amazon RDS.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

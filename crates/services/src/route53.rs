@@ -1,0 +1,5 @@
+//! Amazon Route 53.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

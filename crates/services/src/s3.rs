@@ -1,0 +1,5 @@
+//! Amazon S3.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

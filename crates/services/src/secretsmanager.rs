@@ -1,0 +1,5 @@
+//! AWS Secrets Manager.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

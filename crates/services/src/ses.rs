@@ -1,0 +1,5 @@
+//! Amazon SES.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

@@ -1,0 +1,5 @@
+//! Amazon SNS.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

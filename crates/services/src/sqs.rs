@@ -1,0 +1,5 @@
+//! Amazon SQS.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];

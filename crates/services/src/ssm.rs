@@ -1,0 +1,5 @@
+//! AWS Systems Manager: parameters.
+
+use crate::Table;
+
+pub(crate) const OPERATIONS: Table = &[];
