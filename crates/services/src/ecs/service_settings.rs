@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::task_definitions::Found;
 use super::{capacity_providers, errors, task_definitions};
 use crate::error::AwsError;
-use crate::{arn, elbv2, fields, names, note};
+use crate::{arn, ec2, elbv2, fields, names, note};
 
 /// Members that change nothing here, kept as they were sent.
 const NOTED: &[&str] =
@@ -144,9 +144,20 @@ pub(super) fn check_containers(
     Ok(())
 }
 
+/// Member of a note: the service named no security group, and has its VPC's own.
+pub(super) const OWN_GROUP: &str = "ownGroup";
+
 /// The members to note, over what was noted before.
 pub(super) fn noted(mut said: Value, input: &Value) -> Value {
     note::merge(&mut said, &note::members(input, NOTED));
+    if let Some(network) = input.pointer("/networkConfiguration/awsvpcConfiguration")
+        && let Some(said) = said.as_object_mut()
+    {
+        match fields::list(network, "securityGroups").is_empty() {
+            true => drop(said.insert(OWN_GROUP.to_owned(), true.into())),
+            false => drop(said.remove(OWN_GROUP)),
+        }
+    }
     if let Some(alarms) = input.pointer("/deploymentConfiguration/alarms") {
         said["alarms"] = alarms.clone();
     }
@@ -214,6 +225,10 @@ fn network_configuration(
     spec.subnets = subnets.into_iter().map(name).collect::<Result<_, _>>()?;
     let group = |id: &str| names::security_group_name(platform, id);
     spec.security_groups = groups.into_iter().map(group).collect();
+    if spec.security_groups.is_empty() {
+        let vpc = spec.subnets.iter().find_map(|name| Some(&platform.subnet(name)?.spec.vpc));
+        spec.security_groups.extend(vpc.and_then(|vpc| ec2::default_group(platform, vpc)));
+    }
     spec.public_ip = fields::text(network, "assignPublicIp") == Some("ENABLED");
     Ok(())
 }

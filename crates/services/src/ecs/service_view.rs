@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::PLATFORM_VERSION;
 use super::capacity_providers::write_strategy;
+use super::service_settings::OWN_GROUP;
 use crate::{arn, fields, names, note, tags};
 
 /// RUNNING.
@@ -48,7 +49,7 @@ pub(super) fn view(platform: &Platform, service: &Service, with_tags: bool) -> V
     let subnets = revision.map_or(&spec.subnets, |r| &r.subnets);
     let security_groups = revision.map_or(&spec.security_groups, |r| &r.security_groups);
     let public_ip = revision.map_or(spec.public_ip, |r| r.public_ip);
-    let network = network(subnets, security_groups, public_ip);
+    let network = network(subnets, named(security_groups, &said), public_ip);
     let events: Vec<Value> = service
         .events
         .iter()
@@ -152,7 +153,7 @@ fn deployment(
         "updatedAt": fields::time(deployment.updated_at),
         "platformVersion": PLATFORM_VERSION,
         "platformFamily": "Linux",
-        "networkConfiguration": network(&revision.subnets, &revision.security_groups, revision.public_ip),
+        "networkConfiguration": network(&revision.subnets, named(&revision.security_groups, said), revision.public_ip),
         "rolloutState": deployment.rollout.as_str(),
         "rolloutStateReason": deployment.reason,
     });
@@ -160,6 +161,11 @@ fn deployment(
     let connect = said.get("serviceConnectConfiguration").cloned();
     fields::set(&mut view, "serviceConnectConfiguration", connect);
     view
+}
+
+/// The security groups that a client named; those it did not are not shown.
+fn named<'a>(groups: &'a [String], said: &Value) -> &'a [String] {
+    if said.get(OWN_GROUP).is_some() { &[] } else { groups }
 }
 
 fn network(subnets: &[String], security_groups: &[String], public_ip: bool) -> Value {

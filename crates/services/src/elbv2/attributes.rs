@@ -9,7 +9,7 @@ use neargate_core::time::SECOND;
 use serde_json::{Value, json};
 
 use super::lookup::{self, Listener, balancer_note, group_note};
-use super::{errors, target_groups};
+use super::{certificates, errors, target_groups};
 use crate::error::AwsError;
 use crate::{Answer, fields, note};
 
@@ -56,7 +56,44 @@ const TARGET_GROUP: &[(&str, &str)] = &[
     ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"),
 ];
 
-const LISTENER: &[(&str, &str)] = &[("routing.http.response.server.enabled", "true")];
+/// Of every listener. An empty value leaves the header as it is.
+const LISTENER: &[(&str, &str)] = &[
+    ("routing.http.response.server.enabled", "true"),
+    ("routing.http.response.strict_transport_security.header_value", ""),
+    ("routing.http.response.access_control_allow_origin.header_value", ""),
+    ("routing.http.response.access_control_allow_methods.header_value", ""),
+    ("routing.http.response.access_control_allow_headers.header_value", ""),
+    ("routing.http.response.access_control_allow_credentials.header_value", ""),
+    ("routing.http.response.access_control_expose_headers.header_value", ""),
+    ("routing.http.response.access_control_max_age.header_value", ""),
+    ("routing.http.response.content_security_policy.header_value", ""),
+    ("routing.http.response.x_content_type_options.header_value", ""),
+    ("routing.http.response.x_frame_options.header_value", ""),
+];
+
+/// Of listeners with TLS besides.
+const TLS_LISTENER: &[(&str, &str)] = &[
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name",
+        "X-Amzn-Mtls-Clientcert-Serial-Number",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name",
+        "X-Amzn-Mtls-Clientcert-Issuer",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_subject.header_name",
+        "X-Amzn-Mtls-Clientcert-Subject",
+    ),
+    (
+        "routing.http.request.x_amzn_mtls_clientcert_validity.header_name",
+        "X-Amzn-Mtls-Clientcert-Validity",
+    ),
+    ("routing.http.request.x_amzn_mtls_clientcert_leaf.header_name", "X-Amzn-Mtls-Clientcert-Leaf"),
+    ("routing.http.request.x_amzn_mtls_clientcert.header_name", "X-Amzn-Mtls-Clientcert"),
+    ("routing.http.request.x_amzn_tls_version.header_name", "X-Amzn-Tls-Version"),
+    ("routing.http.request.x_amzn_tls_cipher_suite.header_name", "X-Amzn-Tls-Cipher-Suite"),
+];
 
 /// The attributes: acted on, noted, and the defaults of the rest.
 fn view(acted_on: &[(&str, u64)], said: &Value, defaults: &[(&str, &str)]) -> Value {
@@ -166,8 +203,22 @@ pub(super) fn modify_target_group(platform: &Platform, input: &Value) -> Result<
     })
 }
 
+/// The attributes that a listener has.
+fn of_listener(said: &Value) -> Vec<(&'static str, &'static str)> {
+    let tls = if certificates::protocol(said) == "HTTPS" { TLS_LISTENER } else { &[] };
+    [LISTENER, tls].concat()
+}
+
 pub(super) fn describe_listener(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let arn = fields::text(input, "ListenerArn").unwrap_or_default();
-    let listener = Listener::find(platform, arn)?;
-    Ok(Answer::Now(view(&[], &listener.said, LISTENER)))
+    let said = Listener::find(platform, arn)?.said;
+    Ok(Answer::Now(view(&[], &said, &of_listener(&said))))
+}
+
+pub(super) fn modify_listener(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    let arn = fields::text(input, "ListenerArn").unwrap_or_default();
+    let said = Listener::find(platform, arn)?.said;
+    let known = of_listener(&said);
+    let (_, said) = read(input, said, ("", 0, 0), &known)?;
+    Answer::after(vec![note::write(arn, &said)], move |_| view(&[], &said, &known))
 }

@@ -1,4 +1,4 @@
-//! Listeners. They speak HTTP; TLS is not served.
+//! Listeners. They speak HTTP, also those that are told to speak HTTPS.
 
 use neargate_core::Platform;
 use neargate_core::input::Command;
@@ -6,7 +6,7 @@ use neargate_core::load_balancer::ListenerSpec;
 use serde_json::{Value, json};
 
 use super::lookup::{self, Listener, load_balancer_arn};
-use super::{actions, errors, listed, page, tagging};
+use super::{actions, certificates, errors, listed, page, tagging};
 use crate::error::{self, AwsError};
 use crate::{Answer, fields, note};
 
@@ -17,13 +17,14 @@ const FIRST_FREE_PORT: u16 = 1024;
 
 fn view(platform: &Platform, listener: &Listener<'_>) -> Value {
     let spec = &listener.state.spec;
-    json!({
+    let mut view = json!({
         "ListenerArn": listener.arn,
         "LoadBalancerArn": load_balancer_arn(platform, listener.balancer),
         "Port": spec.port,
-        "Protocol": "HTTP",
         "DefaultActions": [actions::write(platform, &spec.default_action)],
-    })
+    });
+    certificates::show(&mut view, &listener.said);
+    view
 }
 
 fn views(platform: &Platform, arn: &str) -> Value {
@@ -53,17 +54,6 @@ pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, Aws
     Ok(Answer::Now(listed("Listeners", views, page.next)))
 }
 
-/// ALB-LSN-1.
-fn check_protocol(input: &Value) -> Result<(), AwsError> {
-    match fields::text(input, "Protocol") {
-        None | Some("HTTP") => Ok(()),
-        Some(other) => Err(error::client(
-            "UnsupportedProtocol",
-            format!("Neargate serves listeners with protocol HTTP only, not {other}"),
-        )),
-    }
-}
-
 fn port_taken(platform: &Platform, listener: &Listener<'_>) -> AwsError {
     let arn = load_balancer_arn(platform, listener.balancer);
     error::client(
@@ -82,7 +72,8 @@ fn host_port(platform: &Platform, port: u16) -> u16 {
 }
 
 pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
-    check_protocol(input)?;
+    let mut said = tagging::of_new(input);
+    certificates::read(&mut said, input)?;
     let balancer = fields::text(input, "LoadBalancerArn").unwrap_or_default();
     let balancer = lookup::load_balancer(platform, balancer)?;
     let Some(port) = fields::port(input, "Port").filter(|port| *port > 0) else {
@@ -106,14 +97,15 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     let (placed, id) = Listener::placed(platform, balancer, None, port);
     let owner = (balancer.spec.name.as_str(), balancer.arn_id);
     let arn = crate::arn::listener(platform.identity(), owner, id);
-    let commands = vec![Command::PutListener(spec), placed, tagging::on_new(&arn, input)];
+    let commands = vec![Command::PutListener(spec), placed, note::write(&arn, &said)];
     Answer::after(commands, move |platform| views(platform, &arn))
 }
 
 pub(super) fn modify(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
-    check_protocol(input)?;
     let arn = fields::text(input, "ListenerArn").unwrap_or_default().to_owned();
     let listener = Listener::find(platform, &arn)?;
+    let mut said = listener.said.clone();
+    certificates::read(&mut said, input)?;
     let mut spec: ListenerSpec = (*listener.state.spec).clone();
     if fields::sent(input, "DefaultActions") {
         spec.default_action = actions::read(platform, fields::list(input, "DefaultActions"))?;
@@ -132,6 +124,9 @@ pub(super) fn modify(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
         commands.push(Listener::placed(platform, listener.balancer, Some(listener.id), port).0);
     }
     commands.push(Command::PutListener(spec));
+    if said != listener.said {
+        commands.push(note::write(&arn, &said));
+    }
     Answer::after(commands, move |platform| views(platform, &arn))
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::lookup::{self, Listener, balancer_note, load_balancer_arn};
 use super::{attributes, check_name, errors, listed, page};
 use crate::error::{self, AwsError};
-use crate::{Answer, fields, names, note, tags};
+use crate::{Answer, ec2, fields, names, note, tags};
 
 fn view(platform: &Platform, balancer: &LoadBalancer) -> Value {
     let identity = platform.identity();
@@ -95,16 +95,13 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     if let Some(kind) = fields::text(input, "IpAddressType").filter(|kind| *kind != "ipv4") {
         return Err(errors::unsupported(format!("Neargate has IPv4 addresses only, not {kind}")));
     }
-    let mut ids = fields::texts(input, "Subnets");
-    let mappings = fields::list(input, "SubnetMappings").iter();
-    ids.extend(mappings.filter_map(|m| fields::text(m, "SubnetId")));
-    let subnets = subnets(platform, &ids)?;
-    let groups = fields::texts(input, "SecurityGroups").into_iter();
+    let subnets = subnets(platform, &asked_subnets(input))?;
+    let security_groups = security_groups(platform, input, &subnets)?;
     let spec = LoadBalancerSpec {
         name: name.clone(),
         internet_facing: fields::text(input, "Scheme").is_none_or(|s| s == "internet-facing"),
         subnets,
-        security_groups: groups.map(|id| names::security_group_name(platform, id)).collect(),
+        security_groups,
         idle_timeout_ms: DEFAULT_IDLE_TIMEOUT_MS,
         tags: tags::read(fields::list(input, "Tags"), tags::LARGE),
     };
@@ -124,6 +121,13 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     }
     let commands = vec![Command::PutLoadBalancer(spec)];
     Answer::after(commands, move |platform| views(platform, &name))
+}
+
+fn asked_subnets(input: &Value) -> Vec<&str> {
+    let mut ids = fields::texts(input, "Subnets");
+    let mappings = fields::list(input, "SubnetMappings").iter();
+    ids.extend(mappings.filter_map(|m| fields::text(m, "SubnetId")));
+    ids
 }
 
 /// ALB-HDR-11: at least two subnets, each in a zone of its own.
@@ -150,6 +154,78 @@ fn subnets(platform: &Platform, ids: &[&str]) -> Result<Vec<String>, AwsError> {
         ));
     }
     Ok(names)
+}
+
+/// The security groups that were sent, else the one of the VPC.
+fn security_groups(
+    platform: &Platform,
+    input: &Value,
+    subnets: &[String],
+) -> Result<Vec<String>, AwsError> {
+    let asked = fields::texts(input, "SecurityGroups");
+    let names = asked.into_iter().map(|id| {
+        let name = names::security_group_name(platform, id);
+        let known = platform.security_groups().any(|group| group.name == name);
+        known.then_some(name).ok_or_else(|| {
+            let message = format!("The security group '{id}' does not exist");
+            error::client("InvalidSecurityGroup", message)
+        })
+    });
+    let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
+    let vpc = subnets.iter().find_map(|name| Some(&platform.subnet(name)?.spec.vpc));
+    if let Some(vpc) = vpc.filter(|_| names.is_empty()) {
+        names.extend(ec2::default_group(platform, vpc));
+    }
+    Ok(names)
+}
+
+pub(super) fn set_security_groups(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    let arn = fields::text(input, "LoadBalancerArn").unwrap_or_default();
+    let mut spec = lookup::load_balancer(platform, arn)?.spec.clone();
+    spec.security_groups = security_groups(platform, input, &spec.subnets)?;
+    let ids: Vec<String> =
+        spec.security_groups.iter().map(|name| names::security_group_id(name)).collect();
+    Answer::after(vec![Command::PutLoadBalancer(spec)], move |_| json!({ "SecurityGroupIds": ids }))
+}
+
+pub(super) fn set_subnets(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    let arn = fields::text(input, "LoadBalancerArn").unwrap_or_default();
+    let mut spec = lookup::load_balancer(platform, arn)?.spec.clone();
+    spec.subnets = subnets(platform, &asked_subnets(input))?;
+    let name = spec.name.clone();
+    Answer::after(vec![Command::PutLoadBalancer(spec)], move |platform| {
+        let view = platform.load_balancer(&name).map(|balancer| view(platform, balancer));
+        let view = view.unwrap_or_default();
+        json!({ "AvailabilityZones": view["AvailabilityZones"], "IpAddressType": "ipv4" })
+    })
+}
+
+pub(super) fn set_ip_address_type(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    let arn = fields::text(input, "LoadBalancerArn").unwrap_or_default();
+    lookup::load_balancer(platform, arn)?;
+    match fields::text(input, "IpAddressType") {
+        None | Some("ipv4") => Ok(Answer::Now(json!({ "IpAddressType": "ipv4" }))),
+        Some(kind) => {
+            Err(errors::unsupported(format!("Neargate has IPv4 addresses only, not {kind}")))
+        }
+    }
+}
+
+/// What AWS allows by default; this platform has no limit but for listeners, rules and tags.
+pub(super) fn account_limits(_: &Platform, _: &Value) -> Result<Answer, AwsError> {
+    let limits: Vec<Value> = [
+        ("application-load-balancers", 50),
+        ("target-groups", 3000),
+        ("target-groups-per-application-load-balancer", 100),
+        ("listeners-per-application-load-balancer", 50),
+        ("rules-per-application-load-balancer", 100),
+        ("targets-per-application-load-balancer", 1000),
+        ("condition-values-per-alb-rule", 5),
+    ]
+    .iter()
+    .map(|(name, most)| json!({ "Name": name, "Max": most.to_string() }))
+    .collect();
+    Ok(Answer::Now(json!({ "Limits": limits })))
 }
 
 pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod attributes;
+mod certificates;
 mod conditions;
 mod errors;
 mod listeners;
@@ -22,6 +23,7 @@ pub(crate) use errors::refused;
 pub(crate) use lookup::{load_balancers_of, target_group, target_type};
 
 pub(crate) const OPERATIONS: Table = &[
+    ("AddListenerCertificates", certificates::add),
     ("AddTags", tagging::add),
     ("CreateListener", listeners::create),
     ("CreateLoadBalancer", load_balancers::create),
@@ -31,23 +33,33 @@ pub(crate) const OPERATIONS: Table = &[
     ("DeleteLoadBalancer", load_balancers::delete),
     ("DeleteRule", rules::delete),
     ("DeleteTargetGroup", target_groups::delete),
+    ("DeregisterTargets", target_groups::register),
+    ("DescribeAccountLimits", load_balancers::account_limits),
     ("DescribeCapacityReservation", load_balancers::describe_capacity_reservation),
     ("DescribeListenerAttributes", attributes::describe_listener),
+    ("DescribeListenerCertificates", certificates::describe),
     ("DescribeListeners", listeners::describe),
     ("DescribeLoadBalancerAttributes", attributes::describe_load_balancer),
     ("DescribeLoadBalancers", load_balancers::describe),
     ("DescribeRules", rules::describe),
+    ("DescribeSSLPolicies", certificates::policies),
     ("DescribeTags", tagging::describe),
     ("DescribeTargetGroupAttributes", attributes::describe_target_group),
     ("DescribeTargetGroups", target_groups::describe),
     ("DescribeTargetHealth", target_health::describe),
     ("ModifyListener", listeners::modify),
+    ("ModifyListenerAttributes", attributes::modify_listener),
     ("ModifyLoadBalancerAttributes", attributes::modify_load_balancer),
     ("ModifyRule", rules::modify),
     ("ModifyTargetGroup", target_groups::modify),
     ("ModifyTargetGroupAttributes", attributes::modify_target_group),
+    ("RegisterTargets", target_groups::register),
+    ("RemoveListenerCertificates", certificates::remove),
     ("RemoveTags", tagging::remove),
+    ("SetIpAddressType", load_balancers::set_ip_address_type),
     ("SetRulePriorities", rules::set_priorities),
+    ("SetSecurityGroups", load_balancers::set_security_groups),
+    ("SetSubnets", load_balancers::set_subnets),
 ];
 
 /// A page of a listing as ELB gives it out.

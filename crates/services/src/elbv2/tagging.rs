@@ -58,11 +58,16 @@ fn write(platform: &Platform, arn: &str, own: Tags) -> Result<Command, AwsError>
     })
 }
 
-/// The tags of a listener or rule that is being made.
-pub(super) fn on_new(arn: &str, input: &Value) -> Command {
+/// The tags of a listener or rule that is being made, as its note begins.
+pub(super) fn of_new(input: &Value) -> Value {
     let mut said = json!({});
     tags::note(&mut said, &tags::read(fields::list(input, "Tags"), tags::LARGE));
-    note::write(arn, &said)
+    said
+}
+
+/// The same as a command.
+pub(super) fn on_new(arn: &str, input: &Value) -> Command {
+    note::write(arn, &of_new(input))
 }
 
 pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {

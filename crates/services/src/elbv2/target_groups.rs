@@ -98,8 +98,11 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     let Some(port) = fields::port(input, "Port").filter(|port| *port > 0) else {
         return Err(errors::validation("A port must be specified"));
     };
-    if !fields::sent(input, "VpcId") {
+    let Some(vpc) = fields::text(input, "VpcId") else {
         return Err(errors::validation("A VPC ID must be specified"));
+    };
+    if names::vpc_name(platform, vpc).is_none() {
+        return Err(errors::validation(format!("The VPC ID '{vpc}' is not found")));
     }
     let mut health_check = TargetHealthCheck::default();
     read_check(input, &mut health_check)?;
@@ -241,4 +244,12 @@ pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     }
     let note = note::forget(&group_note(&name));
     Answer::after(vec![Command::DeleteTargetGroup { name }, note], |_| json!({}))
+}
+
+/// Targets are the tasks of services; nobody else brings any.
+pub(super) fn register(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    find(platform, fields::text(input, "TargetGroupArn").unwrap_or_default())?;
+    Err(errors::unsupported(
+        "Neargate has no targets but tasks, which their services register; set loadBalancers of the service",
+    ))
 }

@@ -164,7 +164,9 @@ fn err_elb_refusals_of_listeners_and_rules() {
     assert_eq!(code, "ValidationError");
     assert_eq!(message, "You must specify either listener ARNs or a load balancer ARN");
     let tls = json!({ "LoadBalancerArn": balancer, "Port": 443, "Protocol": "HTTPS", "DefaultActions": [] });
-    assert_eq!(rig.refuses("elbv2", "CreateListener", tls).0, "UnsupportedProtocol");
+    assert_eq!(rig.refuses("elbv2", "CreateListener", tls).0, "ValidationError");
+    let udp = json!({ "LoadBalancerArn": balancer, "Port": 443, "Protocol": "UDP", "DefaultActions": [] });
+    assert_eq!(rig.refuses("elbv2", "CreateListener", udp).0, "UnsupportedProtocol");
     rule(&mut rig, &listener, 10);
     let path = json!({ "Field": "path-pattern", "Values": ["/a"] });
     for (priority, condition, action, code) in [
@@ -217,4 +219,42 @@ fn err_elb_refusals_of_listeners_and_rules() {
     let gone = listener.replace("/lb/", "/other/");
     let gone = json!({ "ListenerArn": gone });
     assert_eq!(rig.refuses("elbv2", "DescribeRules", gone).0, "ListenerNotFound");
+}
+
+/// ALB-LSN-1: what TLS needs is kept, also beside a change of something else.
+#[test]
+fn a_listener_with_tls_shows_its_certificates() {
+    let mut rig = Rig::new();
+    let (balancer, ..) = rig.create_load_balancer();
+    let certificate =
+        |n: u32| json!({ "CertificateArn": format!("arn:aws:acm:us-east-1:0:certificate/{n}") });
+    let mut input = json!({
+        "LoadBalancerArn": balancer,
+        "Port": 443,
+        "Protocol": "HTTPS",
+        "Certificates": [certificate(1)],
+        "DefaultActions": [fixed("404")],
+        "Tags": [{ "Key": "a", "Value": "b" }],
+    });
+    input["SslPolicy"] = json!("ELBSecurityPolicy-1999");
+    assert_eq!(rig.refuses("elbv2", "CreateListener", input.clone()).0, "SSLPolicyNotFound");
+    input["SslPolicy"] = Value::Null;
+    let made = rig.elb("CreateListener", input)["Listeners"][0].clone();
+    assert_eq!(made["SslPolicy"], "ELBSecurityPolicy-2016-08");
+    assert_eq!(made["Certificates"], json!([certificate(1)]));
+    let arn = made["ListenerArn"].clone();
+    let more = json!({ "ListenerArn": arn, "Certificates": [certificate(2), certificate(3)] });
+    rig.elb("AddListenerCertificates", more);
+    let less = json!({ "ListenerArn": arn, "Certificates": [certificate(2)] });
+    rig.elb("RemoveListenerCertificates", less);
+    let change = json!({ "ListenerArn": arn, "DefaultActions": [fixed("503")] });
+    assert_eq!(rig.elb("ModifyListener", change)["Listeners"][0]["Protocol"], "HTTPS");
+    let all = rig.elb("DescribeListenerCertificates", json!({ "ListenerArn": arn }));
+    let all: Vec<_> = all["Certificates"].as_array().expect("a list").to_vec();
+    assert_eq!(
+        (all.len(), &all[0]["IsDefault"], &all[1]["IsDefault"]),
+        (2, &json!(true), &json!(false))
+    );
+    let tags = rig.elb("DescribeTags", json!({ "ResourceArns": [arn] }));
+    assert_eq!(tags["TagDescriptions"][0]["Tags"][0]["Value"], "b");
 }

@@ -7,6 +7,7 @@ use crate::rig::{Rig, members, text};
 #[test]
 fn a_load_balancer_is_described_as_it_was_asked_for() {
     let mut rig = Rig::new();
+    rig.group("sg-1");
     let (code, message) = rig.refuses("elbv2", "DescribeLoadBalancers", json!({ "Names": ["lb"] }));
     assert_eq!(code, "LoadBalancerNotFound", "before every create with a fixed name");
     assert_eq!(message, "Load balancers '[lb]' not found", "ERR-ELB-6");
@@ -33,6 +34,16 @@ fn a_load_balancer_is_described_as_it_was_asked_for() {
     assert_eq!(rig.refuses("elbv2", "CreateLoadBalancer", one).0, "ValidationError");
     let nowhere = json!({ "Name": "x", "Subnets": ["subnet-a", "subnet-z"] });
     assert_eq!(rig.refuses("elbv2", "CreateLoadBalancer", nowhere).0, "SubnetNotFound");
+    let unknown = json!({ "LoadBalancerArn": arn, "SecurityGroups": ["sg-9"] });
+    assert_eq!(rig.refuses("elbv2", "SetSecurityGroups", unknown).0, "InvalidSecurityGroup");
+    rig.group("sg-2");
+    let set = json!({ "LoadBalancerArn": arn, "SecurityGroups": ["sg-2"] });
+    assert_eq!(rig.elb("SetSecurityGroups", set)["SecurityGroupIds"], json!(["sg-2"]));
+    let balancer = rig.platform.load_balancer("lb").expect("there");
+    assert_eq!(balancer.spec.security_groups, ["sg-2"]);
+    let set = json!({ "LoadBalancerArn": arn, "Subnets": ["private-b", "subnet-a"] });
+    let zones = rig.elb("SetSubnets", set)["AvailabilityZones"].clone();
+    assert_eq!(zones[0]["ZoneName"], "us-east-1b");
     rig.elb("DeleteLoadBalancer", json!({ "LoadBalancerArn": arn }));
     let gone = rig.refuses("elbv2", "DescribeLoadBalancers", json!({ "LoadBalancerArns": [arn] }));
     assert_eq!(gone.0, "LoadBalancerNotFound");

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use neargate_core::id::Generation;
 use neargate_core::input::{Command, Exit, Input, Observation};
 use neargate_core::load_balancer::TargetAddress;
-use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
+use neargate_core::network::{Internet, SecurityGroupSpec, SubnetSpec, VpcSpec};
 use neargate_core::platform::Identity;
 use neargate_core::secrets::Sealed;
 use neargate_core::target_health::{TargetHealth, TargetState};
@@ -47,7 +47,7 @@ impl Rig {
         let subnet = |name: &str, zone: &str, third: u8| {
             Command::PutSubnet(SubnetSpec {
                 name: name.into(),
-                vpc: "vpc".into(),
+                vpc: "vpc-1".into(),
                 internet: Internet::None,
                 zone: zone.into(),
                 base: Ipv4Addr::new(127, 9, third, 0),
@@ -56,7 +56,7 @@ impl Rig {
         };
         rig.commands(vec![
             Command::PutVpc(VpcSpec {
-                name: "vpc".into(),
+                name: "vpc-1".into(),
                 base: Ipv4Addr::new(127, 9, 0, 0),
                 prefix: 16,
             }),
@@ -76,6 +76,16 @@ impl Rig {
     pub(crate) fn commands(&mut self, commands: Vec<Command>) {
         let outcome = self.platform.step(self.now, &Input::Commands(commands));
         assert_eq!(outcome.result, Ok(()));
+    }
+
+    /// A security group of that name without rules.
+    pub(crate) fn group(&mut self, name: &str) {
+        self.commands(vec![Command::PutSecurityGroup(SecurityGroupSpec {
+            name: name.into(),
+            vpc: "vpc-1".into(),
+            ingress: Vec::new(),
+            egress: Vec::new(),
+        })]);
     }
 
     pub(crate) fn observe(&mut self, observation: Observation) {
@@ -112,6 +122,11 @@ impl Rig {
     #[track_caller]
     pub(crate) fn ecs(&mut self, name: &str, input: Value) -> Value {
         self.call("ecs", name, input).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn ec2(&mut self, name: &str, input: Value) -> Value {
+        self.call("ec2", name, input).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     #[track_caller]
