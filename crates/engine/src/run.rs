@@ -114,8 +114,19 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     };
     tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
-    let engine =
-        Engine::new(Parts { ledger, tasks, vault, rooms, link, clock, events, status, genesis });
+    let loopback = (!driver.is_container()).then_some(settings.loopback);
+    let engine = Engine::new(Parts {
+        ledger,
+        tasks,
+        vault,
+        rooms,
+        link,
+        clock,
+        events,
+        status,
+        loopback,
+        genesis,
+    });
     // The engine is consumed: with it go the journal's lock and the runtime's threads.
     let ended = engine.run()?;
     drop(control);

@@ -97,6 +97,7 @@ pub(super) fn start_with(
             driver: neargate_runtime::Driver::Process,
             driver_note: None,
         },
+        loopback: None,
         genesis,
     });
     let thread = std::thread::spawn(move || engine.run());
