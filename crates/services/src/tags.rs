@@ -64,3 +64,9 @@ pub(crate) fn remove(note: &mut Value, keys: &[&str]) {
     own.retain(|key, _| !keys.contains(&key.as_str()));
     self::note(note, &own);
 }
+
+/// Tags as some operations take them: one object.
+pub(crate) fn of_map(sent: Option<&Value>) -> BTreeMap<String, String> {
+    let members = sent.and_then(Value::as_object).into_iter().flatten();
+    members.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}
