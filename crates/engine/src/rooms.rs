@@ -10,6 +10,7 @@ use crate::vault::Vault;
 /// The engine's own.
 pub(crate) struct EngineRooms {
     pub(crate) vault: Arc<Vault>,
+    pub(crate) endpoint: String,
 }
 
 impl Rooms for EngineRooms {
@@ -19,5 +20,9 @@ impl Rooms for EngineRooms {
 
     fn unseal(&self, sealed: &Sealed) -> Option<String> {
         self.vault.unseal(sealed)
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 }

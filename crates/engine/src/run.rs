@@ -58,7 +58,6 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         source,
     })?;
     let vault = Arc::new(vault);
-    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault) });
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -72,6 +71,8 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     let endpoint_options = EndpointOptions { port: options.port, resettable: options.resettable };
     let meter = Arc::new(Meter::new(home.path()));
     let endpoint = Endpoint::open(endpoint_options, sender.clone(), meter)?;
+    let address = format!("http://{}", endpoint.address());
+    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault), endpoint: address.clone() });
     let observed = sender.clone();
     let runtime = Runtime::open(
         RuntimeOptions {
@@ -105,7 +106,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     drop(sender);
 
     let status = StatusParts {
-        endpoint: format!("http://{}", endpoint.address()),
+        endpoint: address,
         pace,
         home: home.path().display().to_string(),
         dns,

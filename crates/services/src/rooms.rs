@@ -10,4 +10,8 @@ pub trait Rooms: Send + Sync {
 
     /// What was sealed; `None` when it was with another key, or is not whole.
     fn unseal(&self, sealed: &Sealed) -> Option<String>;
+
+    /// Where clients reach the services, e.g. `http://127.0.0.1:4566`: for answers with a URL that a
+    /// client is to come back to.
+    fn endpoint(&self) -> &str;
 }

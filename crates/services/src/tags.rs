@@ -49,3 +49,24 @@ pub(crate) fn note(note: &mut Value, tags: &BTreeMap<String, String>) {
         }
     }
 }
+
+/// Adds tags to a note, each in place of one with the same key. Answers how many there are then.
+pub(crate) fn add(note: &mut Value, new: BTreeMap<String, String>) -> usize {
+    let mut own = noted(note);
+    own.extend(new);
+    self::note(note, &own);
+    own.len()
+}
+
+/// Takes the tags with these keys from a note.
+pub(crate) fn remove(note: &mut Value, keys: &[&str]) {
+    let mut own = noted(note);
+    own.retain(|key, _| !keys.contains(&key.as_str()));
+    self::note(note, &own);
+}
+
+/// Tags as some operations take them: one object.
+pub(crate) fn of_map(sent: Option<&Value>) -> BTreeMap<String, String> {
+    let members = sent.and_then(Value::as_object).into_iter().flatten();
+    members.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}

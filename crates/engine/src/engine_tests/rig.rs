@@ -84,7 +84,10 @@ pub(super) fn start_with(
     let engine = Engine::new(Parts {
         ledger,
         tasks: machine.tasks(events.clone()),
-        rooms: Arc::new(EngineRooms { vault: Arc::clone(&vault) }),
+        rooms: Arc::new(EngineRooms {
+            vault: Arc::clone(&vault),
+            endpoint: "http://127.0.0.1:4566".to_owned(),
+        }),
         vault,
         link,
         clock: Clock::start(&anchor, 1_000_000),

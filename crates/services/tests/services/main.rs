@@ -7,6 +7,7 @@ mod discovery;
 mod listeners;
 mod load_balancers;
 mod log_groups;
+mod messaging;
 mod rig;
 mod services;
 mod task_definitions;

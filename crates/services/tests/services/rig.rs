@@ -37,6 +37,10 @@ impl Rooms for TestRooms {
     fn unseal(&self, sealed: &Sealed) -> Option<String> {
         sealed.0.strip_prefix("sealed:").map(str::to_owned)
     }
+
+    fn endpoint(&self) -> &str {
+        "http://127.0.0.1:4566"
+    }
 }
 
 impl Rig {
