@@ -9,8 +9,8 @@ use crate::fields;
 /// How a service spells a tag's members.
 #[derive(Clone, Copy)]
 pub(crate) struct Spelling {
-    key: &'static str,
-    value: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) value: &'static str,
 }
 
 /// `key`, `value`.
@@ -48,4 +48,29 @@ pub(crate) fn note(note: &mut Value, tags: &BTreeMap<String, String>) {
             false => drop(note.insert("tags".to_owned(), json!(tags))),
         }
     }
+}
+
+/// The tags of a record as a list of pairs.
+pub(crate) fn listed(record: &Value, spelling: Spelling) -> Value {
+    write(&noted(record), spelling)
+}
+
+/// Adds to a record's tags what is in a list of pairs.
+pub(crate) fn add(record: &mut Value, list: &[Value], spelling: Spelling) {
+    let mut own = noted(record);
+    own.extend(read(list, spelling));
+    note(record, &own);
+}
+
+/// Takes these from a record's tags.
+pub(crate) fn take(record: &mut Value, keys: &[&str]) {
+    let mut own = noted(record);
+    own.retain(|key, _| !keys.contains(&key.as_str()));
+    note(record, &own);
+}
+
+/// A record without its tags: what most answers show of it.
+pub(crate) fn without(mut record: Value) -> Value {
+    note(&mut record, &BTreeMap::new());
+    record
 }
