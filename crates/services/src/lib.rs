@@ -39,6 +39,7 @@ mod logs;
 mod names;
 mod note;
 mod page;
+mod policy_document;
 mod rds;
 mod records;
 mod rooms;

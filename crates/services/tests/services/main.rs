@@ -4,11 +4,14 @@
 mod clusters;
 mod coverage;
 mod discovery;
+mod iam;
+mod kms;
 mod listeners;
 mod load_balancers;
 mod log_groups;
 mod messaging;
 mod rig;
+mod route53;
 mod services;
 mod task_definitions;
 mod tasks;
