@@ -39,6 +39,7 @@ mod logs;
 mod names;
 mod note;
 mod page;
+mod place;
 mod rds;
 mod records;
 mod rooms;
