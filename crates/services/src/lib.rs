@@ -40,6 +40,7 @@ mod names;
 mod note;
 mod page;
 mod policy_document;
+mod place;
 mod rds;
 mod records;
 mod rooms;
