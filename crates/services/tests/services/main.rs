@@ -6,6 +6,7 @@ mod coverage;
 mod discovery;
 mod listeners;
 mod load_balancers;
+mod log_events;
 mod log_groups;
 mod rig;
 mod services;
