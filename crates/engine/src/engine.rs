@@ -536,7 +536,10 @@ impl Engine {
             Some(take_down) if take_down.then == Then::StartOver => {
                 let genesis = (self.parts.genesis)(self.parts.ledger.platform().identity());
                 let response = match self.parts.ledger.reset(&genesis) {
-                    Ok(()) => Response::Accepted,
+                    Ok(()) => {
+                        self.parts.tasks.start_over();
+                        Response::Accepted
+                    }
                     Err(error) => Response::Rejected(in_full(&error)),
                 };
                 // Generations start over: what this edge still says counts by the old ones.

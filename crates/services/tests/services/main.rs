@@ -8,6 +8,7 @@ mod iam;
 mod kms;
 mod listeners;
 mod load_balancers;
+mod log_events;
 mod log_groups;
 mod messaging;
 mod rig;
