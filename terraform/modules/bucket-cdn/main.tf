@@ -8,6 +8,25 @@ locals {
   }
   bucket_origin = "bucket"
   api_origin    = "api"
+
+  # Files are kept at the edge; answers of the API never are, and it sees the request as it came.
+  behaviors = {
+    bucket = {
+      target_origin_id         = local.bucket_origin
+      allowed_methods          = ["GET", "HEAD", "OPTIONS"]
+      cache_policy_id          = local.managed_policies.caching_optimized
+      origin_request_policy_id = null
+    }
+    api = {
+      target_origin_id         = local.api_origin
+      allowed_methods          = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+      cache_policy_id          = local.managed_policies.caching_disabled
+      origin_request_policy_id = local.managed_policies.all_viewer
+    }
+  }
+  default_origin = var.api_origin_enabled && length(var.bucket_paths) > 0 ? local.api_origin : local.bucket_origin
+  other_origin   = local.default_origin == local.api_origin ? local.bucket_origin : local.api_origin
+  other_paths    = local.default_origin == local.api_origin ? var.bucket_paths : var.api_paths
 }
 
 resource "aws_s3_bucket" "this" {
@@ -90,7 +109,7 @@ resource "aws_cloudfront_distribution" "this" {
   enabled             = true
   comment             = var.comment
   aliases             = var.aliases
-  default_root_object = var.default_root_object
+  default_root_object = local.default_origin == local.bucket_origin ? var.default_root_object : null
   http_version        = "http2"
   is_ipv6_enabled     = true
   price_class         = var.price_class
@@ -122,27 +141,29 @@ resource "aws_cloudfront_distribution" "this" {
   }
 
   default_cache_behavior {
-    target_origin_id           = local.bucket_origin
+    target_origin_id           = local.behaviors[local.default_origin].target_origin_id
     viewer_protocol_policy     = "redirect-to-https"
-    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    allowed_methods            = local.behaviors[local.default_origin].allowed_methods
     cached_methods             = ["GET", "HEAD"]
     compress                   = true
-    cache_policy_id            = local.managed_policies.caching_optimized
+    cache_policy_id            = local.behaviors[local.default_origin].cache_policy_id
+    origin_request_policy_id   = local.behaviors[local.default_origin].origin_request_policy_id
     response_headers_policy_id = local.managed_policies.security_headers
   }
 
   dynamic "ordered_cache_behavior" {
-    for_each = var.api_origin_enabled ? var.api_paths : []
+    for_each = var.api_origin_enabled ? local.other_paths : []
 
     content {
-      path_pattern             = ordered_cache_behavior.value
-      target_origin_id         = local.api_origin
-      viewer_protocol_policy   = "redirect-to-https"
-      allowed_methods          = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
-      cached_methods           = ["GET", "HEAD"]
-      compress                 = true
-      cache_policy_id          = local.managed_policies.caching_disabled
-      origin_request_policy_id = local.managed_policies.all_viewer
+      path_pattern               = ordered_cache_behavior.value
+      target_origin_id           = local.behaviors[local.other_origin].target_origin_id
+      viewer_protocol_policy     = "redirect-to-https"
+      allowed_methods            = local.behaviors[local.other_origin].allowed_methods
+      cached_methods             = ["GET", "HEAD"]
+      compress                   = true
+      cache_policy_id            = local.behaviors[local.other_origin].cache_policy_id
+      origin_request_policy_id   = local.behaviors[local.other_origin].origin_request_policy_id
+      response_headers_policy_id = local.managed_policies.security_headers
     }
   }
 

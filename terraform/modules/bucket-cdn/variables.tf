@@ -37,8 +37,14 @@ variable "api_paths" {
   default     = ["/api/*", "/health"]
 }
 
+variable "bucket_paths" {
+  description = "The other way round: paths that come from the bucket, while everything else goes to the API. Empty for `api_paths`."
+  type        = list(string)
+  default     = []
+}
+
 variable "default_root_object" {
-  description = "What `/` is."
+  description = "What `/` is, when it comes from the bucket."
   type        = string
   default     = "index.html"
 }
