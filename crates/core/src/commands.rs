@@ -75,6 +75,7 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteService { service, force } => self.delete_service(service, *force, turn),
+            Command::RunTask(run) => self.run_task(run, turn),
             Command::StopTask { task, reason } => {
                 let live = self.services.task(*task).filter(|t| t.stopped_at.is_none());
                 let Some(id) = live.map(|t| t.id) else {
@@ -169,7 +170,6 @@ impl Platform {
         revision
     }
 
-    /// Tasks belong to services, so a cluster without services has no tasks.
     fn delete_cluster(&mut self, name: &str) -> Result<(), Rejection> {
         if !self.clusters.contains(name) {
             return Err(not_found("cluster", name));
@@ -180,6 +180,14 @@ impl Platform {
                 "cluster {name} cannot be deleted while service {} is {}",
                 service.spec.name,
                 service.status.as_str()
+            )));
+        }
+        let mut tasks = self.services.standalone().filter(|t| t.stopped_at.is_none());
+        if let Some(task) = tasks.find(|t| t.revision.cluster == name) {
+            return Err(Rejection::Invalid(format!(
+                "cluster {name} cannot be deleted while task {} is {}",
+                task.id,
+                task.phase.as_str()
             )));
         }
         self.clusters.remove(name);
@@ -208,7 +216,7 @@ impl Platform {
     }
 
     /// The revision meant by a reference; without a number the newest active one (ECS-TD-8).
-    fn resolve(&self, reference: &TaskDefinitionRef) -> Result<Arc<TaskDefinition>, Rejection> {
+    pub(crate) fn resolve(&self, reference: &TaskDefinitionRef) -> Result<Arc<TaskDefinition>, Rejection> {
         let revisions = self.families.get(&reference.family);
         let not_found = || Rejection::NotFound {
             kind: "task definition",

@@ -15,7 +15,7 @@ use crate::time::Time;
 pub struct Revision {
     /// Cluster name.
     pub cluster: String,
-    /// Service name.
+    /// Service name; empty for a standalone task.
     pub service: String,
     /// What its tasks run.
     pub definition: Arc<TaskDefinition>,

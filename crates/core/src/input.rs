@@ -9,6 +9,7 @@ use crate::id::{Generation, TaskId};
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetAddress, TargetGroupSpec};
 use crate::log_group::LogGroupSpec;
 use crate::network::{SecurityGroupSpec, SubnetSpec, VpcSpec};
+use crate::run_task::RunTask;
 use crate::secrets::Sealed;
 use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
 use crate::target_health::TargetHealth;
@@ -129,6 +130,9 @@ pub enum Command {
         /// Also while it has tasks.
         force: bool,
     },
+    /// Tasks that belong to no service. As many are started as there is room for; the same token
+    /// again starts none.
+    RunTask(Box<RunTask>),
     /// StopTask (ECS-STOP-2).
     StopTask {
         /// Which task.
