@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::discovery::DiscoveryServiceSpec;
-use crate::id::{Generation, TaskId};
+use crate::id::{DeploymentId, Generation, TaskId};
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetAddress, TargetGroupSpec};
 use crate::log_group::LogGroupSpec;
 use crate::network::{SecurityGroupSpec, SubnetSpec, VpcSpec};
@@ -108,6 +108,14 @@ pub enum Command {
         service: ServiceName,
         /// Revision of the service's family.
         revision: Option<u32>,
+    },
+    /// StopServiceDeployment: gives up the deployment under way and goes back to the last completed
+    /// one.
+    StopDeployment {
+        /// Which service.
+        service: ServiceName,
+        /// Its newest deployment.
+        deployment: DeploymentId,
     },
     /// UpdateService with a desired count only; starts no deployment.
     Scale {

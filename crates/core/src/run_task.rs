@@ -85,12 +85,18 @@ pub struct ContainerOverrides {
     pub memory_mib: Option<u32>,
 }
 
+/// Where a task of a run was placed: its zone and what its capacity comes from.
+type Place = (Arc<str>, CapacityProvider);
+
 impl TaskOverrides {
     /// The definition as this run has it.
     ///
     /// # Errors
     /// A container that the definition does not have, or a size that Fargate does not have.
-    pub fn apply(&self, definition: &Arc<TaskDefinition>) -> Result<Arc<TaskDefinition>, Rejection> {
+    pub fn apply(
+        &self,
+        definition: &Arc<TaskDefinition>,
+    ) -> Result<Arc<TaskDefinition>, Rejection> {
         if *self == Self::default() {
             return Ok(Arc::clone(definition));
         }
@@ -171,7 +177,7 @@ impl Platform {
             registry: None,
         });
         let run = Arc::new(run.clone());
-        let mut placed: Vec<(Arc<str>, CapacityProvider)> = Vec::new();
+        let mut placed: Vec<Place> = Vec::new();
         while placed.len() < run.count as usize {
             match self.start_standalone(&run, &revision, &placed, turn) {
                 Some(place) => placed.push(place),
@@ -187,10 +193,10 @@ impl Platform {
         &mut self,
         run: &Arc<RunTask>,
         revision: &Arc<Revision>,
-        placed: &[(Arc<str>, CapacityProvider)],
+        placed: &[Place],
         turn: &mut Turn,
-    ) -> Option<(Arc<str>, CapacityProvider)> {
-        let count = |of: &dyn Fn(&(Arc<str>, CapacityProvider)) -> bool| {
+    ) -> Option<Place> {
+        let count = |of: &dyn Fn(&Place) -> bool| {
             u32::try_from(placed.iter().filter(|place| of(place)).count()).unwrap_or(u32::MAX)
         };
         let capacity = next_provider(&run.capacity, |p| count(&|(_, other)| *other == p))

@@ -132,7 +132,10 @@ impl Safety {
             None => {
                 let allowed = run.capacity.iter().any(|item| item.provider == task.capacity);
                 if !allowed && task.capacity == CapacityProvider::FargateSpot {
-                    return Err(format!("(h) task {} is on Spot, which its run does not use", task.id));
+                    return Err(format!(
+                        "(h) task {} is on Spot, which its run does not use",
+                        task.id
+                    ));
                 }
                 if platform.lost_zones().any(|zone| *zone == *task.zone) {
                     return Err(format!("(e) task {} is placed in a lost zone", task.id));
@@ -345,11 +348,7 @@ fn standalone_tasks(platform: &Platform) -> impl Iterator<Item = &Task> {
 }
 
 fn seen(platform: &Platform, task: &Task) -> Seen {
-    Seen {
-        phase: task.phase,
-        stopping: task.stop.is_some(),
-        state: platform.task_state(task),
-    }
+    Seen { phase: task.phase, stopping: task.stop.is_some(), state: platform.task_state(task) }
 }
 
 /// Property (c): no signal before the edge has stopped choosing the task, and in a gentle stop

@@ -234,11 +234,7 @@ impl Stage {
     }
 
     /// `run-task NAME [tag=T] [count=N] [token=T] [command=WORD] ...`; what a service takes too.
-    fn run_task(
-        &mut self,
-        name: &str,
-        arguments: &Arguments<'_>,
-    ) -> Result<Vec<Command>, String> {
+    fn run_task(&mut self, name: &str, arguments: &Arguments<'_>) -> Result<Vec<Command>, String> {
         let mut form = ServiceForm::new(name, 1);
         read_form(&mut form, arguments)?;
         let tag = arguments.get("tag").copied().unwrap_or("v1");

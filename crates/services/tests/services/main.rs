@@ -8,6 +8,8 @@ mod listeners;
 mod load_balancers;
 mod log_groups;
 mod rig;
+mod run_task;
+mod service_deployments;
 mod services;
 mod task_definitions;
 mod tasks;
