@@ -24,6 +24,7 @@ use crate::data_plane;
 use crate::edge_link::EdgeLink;
 use crate::error::EngineError;
 use crate::event::{EdgeConnection, Event, Reply};
+use crate::inventory::inventory;
 use crate::ledger::{Ledger, NotCommitted, in_full};
 use crate::metadata::{self, MetadataCall};
 use crate::record::Record;
@@ -439,6 +440,7 @@ impl Engine {
                 Response::Status(self.parts.status.now(edge))
             }
             Request::Platform => Response::Platform(views::platform(platform)),
+            Request::Inventory => Response::Inventory(inventory(platform)),
             Request::Events { cluster, service } => {
                 match views::events(platform, cluster.as_deref(), service) {
                     Ok(events) => Response::Events(events),
