@@ -13,6 +13,8 @@ mod log_groups;
 mod messaging;
 mod rig;
 mod route53;
+mod run_task;
+mod service_deployments;
 mod services;
 mod task_definitions;
 mod tasks;
