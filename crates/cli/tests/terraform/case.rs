@@ -27,7 +27,7 @@ pub(crate) struct Case {
     changes: Vec<PathBuf>,
     /// By address, without the index of an instance.
     imports: BTreeMap<String, Vec<Import>>,
-    /// Kinds of the inventory of which something may stay.
+    /// Beginnings of what may stay in the inventory: a kind, or a kind and a name.
     leaves: Vec<String>,
 }
 
@@ -174,8 +174,10 @@ impl Case {
         for (kind, things) in endpoint.inventory()? {
             let known = before.get(&kind).cloned().unwrap_or_default();
             for (name, thing) in things {
-                if !known.contains_key(&name) && !self.leaves.contains(&kind) {
-                    let _ = writeln!(left, "{kind} {name}: {thing}");
+                let shown = format!("{kind} {name}");
+                let stays = self.leaves.iter().any(|start| shown.starts_with(start));
+                if !known.contains_key(&name) && !stays {
+                    let _ = writeln!(left, "{shown}: {thing}");
                 }
             }
         }
