@@ -124,7 +124,7 @@ fn cw_dsh_5_a_dashboard_is_kept_as_sent() {
         assert_eq!(refused.0, "InvalidParameterInput", "{bad}");
     }
     watch(&mut rig, "DeleteDashboards", json!({ "DashboardNames": ["web"] }));
-    assert_eq!(rig.refuses("cloudwatch", "GetDashboard", get).0, "ResourceNotFound");
+    assert_eq!(rig.refuses("cloudwatch", "GetDashboard", get).0, "DashboardNotFoundError");
 }
 
 fn datum(value: f64, at: u64) -> Value {

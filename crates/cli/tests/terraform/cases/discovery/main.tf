@@ -12,7 +12,7 @@ resource "aws_service_discovery_private_dns_namespace" "shop" {
 
 resource "aws_service_discovery_http_namespace" "mesh" {
   name        = "mesh"
-  description = var.description
+  description = "Found by DiscoverInstances"
   tags        = { Team = var.team }
 }
 
