@@ -55,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) events: Receiver<Event>,
     pub(crate) status: StatusParts,
+    /// H of 127.H.0.0/16 when tasks have no network but loopback.
+    pub(crate) loopback: Option<u8>,
     /// The first record of a platform that starts over.
     pub(crate) genesis: fn(&neargate_core::Identity) -> Record,
 }
@@ -129,6 +131,7 @@ impl Engine {
     /// Takes over what runs on this machine: what happened while no engine was there comes first,
     /// then what was asked for and may not have been done, then what nobody wants any more.
     fn find_tasks(&mut self) -> Result<(), EngineError> {
+        self.settle_loopback()?;
         let mut observations = self.parts.tasks.recover();
         let known = self.parts.tasks.known_tasks();
         observations.extend(self.vanished(&known));
@@ -340,6 +343,15 @@ impl Engine {
         Ok(format!("nothing changed: the journal cannot be written: {reason}"))
     }
 
+    /// Tells the platform which addresses this machine has for tasks, unless it knows.
+    fn settle_loopback(&mut self) -> Result<(), EngineError> {
+        let network = self.parts.loopback;
+        if self.platform().loopback() == network {
+            return Ok(());
+        }
+        self.commit(vec![Input::Commands(vec![Command::SetLoopback { network }])], Vec::new())
+    }
+
     /// As of the newest durable input.
     pub(crate) fn platform(&self) -> &Platform {
         self.parts.ledger.platform()
@@ -491,7 +503,10 @@ impl Engine {
         {
             match take_down::next(self.parts.ledger.platform()) {
                 Next::Wait => break,
-                Next::Done => self.nothing_is_left(),
+                Next::Done => {
+                    self.nothing_is_left();
+                    self.settle_loopback()?;
+                }
                 Next::Commands(commands) => self.commit_own(commands)?,
             }
         }
@@ -521,7 +536,10 @@ impl Engine {
             Some(take_down) if take_down.then == Then::StartOver => {
                 let genesis = (self.parts.genesis)(self.parts.ledger.platform().identity());
                 let response = match self.parts.ledger.reset(&genesis) {
-                    Ok(()) => Response::Accepted,
+                    Ok(()) => {
+                        self.parts.tasks.start_over();
+                        Response::Accepted
+                    }
                     Err(error) => Response::Rejected(in_full(&error)),
                 };
                 // Generations start over: what this edge still says counts by the old ones.

@@ -9,8 +9,8 @@ use crate::fields;
 /// How a service spells a tag's members.
 #[derive(Clone, Copy)]
 pub(crate) struct Spelling {
-    key: &'static str,
-    value: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) value: &'static str,
 }
 
 /// `key`, `value`.
@@ -69,4 +69,15 @@ pub(crate) fn remove(note: &mut Value, keys: &[&str]) {
 pub(crate) fn of_map(sent: Option<&Value>) -> BTreeMap<String, String> {
     let members = sent.and_then(Value::as_object).into_iter().flatten();
     members.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}
+
+/// The tags of a record as a list of pairs.
+pub(crate) fn listed(record: &Value, spelling: Spelling) -> Value {
+    write(&noted(record), spelling)
+}
+
+/// A record without its tags: what most answers show of it.
+pub(crate) fn without(mut record: Value) -> Value {
+    note(&mut record, &BTreeMap::new());
+    record
 }
