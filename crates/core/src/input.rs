@@ -86,6 +86,21 @@ pub enum Command {
     PutListener(ListenerSpec),
     /// A discovery service by DNS name.
     PutDiscoveryService(DiscoveryServiceSpec),
+    /// Removes a discovery service that has no instances (DISC-NS-6).
+    DeleteDiscoveryService {
+        /// `<service>.<namespace>`.
+        dns_name: String,
+    },
+    /// Custom health of a registered instance (DISC-INST-5). A change of the containers' health
+    /// takes its place.
+    SetInstanceHealth {
+        /// `<service>.<namespace>`.
+        dns_name: String,
+        /// The task that is the instance.
+        task: TaskId,
+        /// Whether it is to be found.
+        healthy: bool,
+    },
     /// Removes a load balancer with its listeners.
     DeleteLoadBalancer {
         /// Load balancer name.
