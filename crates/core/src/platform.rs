@@ -370,6 +370,11 @@ impl Platform {
         self.services.tasks()
     }
 
+    /// Tasks that belong to no service, also recently stopped ones.
+    pub fn standalone_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.services.standalone()
+    }
+
     /// The task with that id.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&Task> {

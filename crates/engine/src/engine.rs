@@ -38,6 +38,8 @@ use crate::views;
 const BATCH: usize = 1024;
 /// How often a journal that could not be written is tried again.
 const STUCK_RETRY: Duration = Duration::from_millis(500);
+/// By so much the platform's time may be behind when an operation reads it.
+const STALE_MS: u64 = 1000;
 /// Reports kept in memory while the journal cannot be written.
 const STUCK_LIMIT: usize = 200_000;
 /// An edge that was told to end closes its connection within this time.
@@ -365,6 +367,16 @@ impl Engine {
         &self.parts.rooms
     }
 
+    /// Lets an idle platform know what time it is, roughly: operations note the platform's time as
+    /// that of what they make.
+    pub(crate) fn see_the_time(&mut self) -> Result<(), EngineError> {
+        let idle_ms = self.parts.clock.now().since(self.parts.ledger.platform().now());
+        match idle_ms > STALE_MS && self.stuck.is_none() && self.take_down.is_none() {
+            true => self.commit(vec![Input::Tick], Vec::new()),
+            false => Ok(()),
+        }
+    }
+
     /// Commands of one client, by themselves. `Err` says why they could not even be tried.
     pub(crate) fn commit_commands(
         &mut self,
@@ -524,7 +536,10 @@ impl Engine {
             Some(take_down) if take_down.then == Then::StartOver => {
                 let genesis = (self.parts.genesis)(self.parts.ledger.platform().identity());
                 let response = match self.parts.ledger.reset(&genesis) {
-                    Ok(()) => Response::Accepted,
+                    Ok(()) => {
+                        self.parts.tasks.start_over();
+                        Response::Accepted
+                    }
                     Err(error) => Response::Rejected(in_full(&error)),
                 };
                 // Generations start over: what this edge still says counts by the old ones.

@@ -39,6 +39,8 @@ mod logs;
 mod names;
 mod note;
 mod page;
+mod place;
+mod policy_document;
 mod rds;
 mod records;
 mod rooms;
@@ -149,6 +151,7 @@ pub fn refused(service: &str, rejection: &Rejection) -> AwsError {
         "ecs" => ecs::refused(rejection),
         "elbv2" => elbv2::refused(rejection),
         "logs" => logs::refused(rejection),
+        "servicediscovery" => servicediscovery::refused(rejection),
         _ => error::client("InvalidInput", rejection.to_string()),
     }
 }

@@ -84,13 +84,13 @@ impl Case {
         let began = Instant::now();
         root.destroy(&variables)?;
         self.nothing_left(before, endpoint)?;
-        eprintln!(
+        crate::say(&format!(
             "{}: apply {:.1} s, {} changes, destroy {:.1} s",
             self.name,
             applied.as_secs_f32(),
             self.changes.len(),
             began.elapsed().as_secs_f32()
-        );
+        ));
         Ok(())
     }
 

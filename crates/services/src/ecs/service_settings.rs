@@ -98,7 +98,10 @@ pub(super) fn apply(
         spec.capacity = capacity_providers::read_strategy(items)?;
     }
     if let Some(network) = input.get("networkConfiguration").filter(|n| !n.is_null()) {
-        network_configuration(platform, network, spec)?;
+        let network = network_configuration(platform, network)?;
+        spec.subnets = network.subnets;
+        spec.security_groups = network.security_groups;
+        spec.public_ip = network.public_ip;
     }
     if let Some(seconds) = fields::number(input, "healthCheckGracePeriodSeconds") {
         if seconds > 2_147_483_647 {
@@ -195,12 +198,18 @@ fn deployment_configuration(
     Ok(())
 }
 
+/// Where tasks get their address, by name.
+pub(super) struct Network {
+    pub(super) subnets: Vec<String>,
+    pub(super) security_groups: Vec<String>,
+    pub(super) public_ip: bool,
+}
+
 /// ECS-NET-2, ERR-ECS-8.
-fn network_configuration(
+pub(super) fn network_configuration(
     platform: &Platform,
     input: &Value,
-    spec: &mut ServiceSpec,
-) -> Result<(), AwsError> {
+) -> Result<Network, AwsError> {
     let Some(network) = input.get("awsvpcConfiguration").filter(|n| !n.is_null()) else {
         return Err(missing_network());
     };
@@ -222,15 +231,16 @@ fn network_configuration(
             ))
         })
     };
-    spec.subnets = subnets.into_iter().map(name).collect::<Result<_, _>>()?;
     let group = |id: &str| names::security_group_name(platform, id);
-    spec.security_groups = groups.into_iter().map(group).collect();
-    if spec.security_groups.is_empty() {
-        let vpc = spec.subnets.iter().find_map(|name| Some(&platform.subnet(name)?.spec.vpc));
-        spec.security_groups.extend(vpc.and_then(|vpc| ec2::default_group(platform, vpc)));
+    let subnets = subnets.into_iter().map(name).collect::<Result<Vec<String>, _>>()?;
+    let mut security_groups: Vec<String> = groups.into_iter().map(group).collect();
+    if security_groups.is_empty() {
+        // Of the VPC, as whatever is put in no other.
+        let vpc = subnets.iter().find_map(|name| Some(&platform.subnet(name)?.spec.vpc));
+        security_groups.extend(vpc.and_then(|vpc| ec2::default_group(platform, vpc)));
     }
-    spec.public_ip = fields::text(network, "assignPublicIp") == Some("ENABLED");
-    Ok(())
+    let public_ip = fields::text(network, "assignPublicIp") == Some("ENABLED");
+    Ok(Network { subnets, security_groups, public_ip })
 }
 
 /// ERR-ECS-8.
