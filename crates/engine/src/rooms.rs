@@ -3,13 +3,24 @@
 use std::sync::Arc;
 
 use neargate_core::secrets::Sealed;
-use neargate_services::Rooms;
+use neargate_services::{Issued, Rooms};
 
+use crate::authority::Authority;
+use crate::home::Home;
 use crate::vault::Vault;
 
 /// The engine's own.
 pub(crate) struct EngineRooms {
-    pub(crate) vault: Arc<Vault>,
+    vault: Arc<Vault>,
+    authority: Authority,
+}
+
+impl EngineRooms {
+    /// Of that home.
+    pub(crate) fn new(home: &Home, vault: Arc<Vault>) -> Self {
+        let authority = Authority::new(home.authority_key(), home.authority_certificate());
+        Self { vault, authority }
+    }
 }
 
 impl Rooms for EngineRooms {
@@ -19,5 +30,8 @@ impl Rooms for EngineRooms {
 
     fn unseal(&self, sealed: &Sealed) -> Option<String> {
         self.vault.unseal(sealed)
+    }
+    fn issue_certificate(&self, domains: &[&str]) -> Result<Issued, String> {
+        self.authority.issue(domains)
     }
 }

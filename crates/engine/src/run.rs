@@ -58,7 +58,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         source,
     })?;
     let vault = Arc::new(vault);
-    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault) });
+    let rooms = Arc::new(EngineRooms::new(&home, Arc::clone(&vault)));
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;

@@ -22,6 +22,7 @@ use crate::edge_link::{EdgeLink, LinkOptions};
 use crate::engine::{Ended, Engine, Parts};
 use crate::error::EngineError;
 use crate::event::{Event, Reply};
+use crate::home::Home;
 use crate::ledger::{Journal, Ledger};
 use crate::record::{FORMAT, Record, replay};
 use crate::rooms::EngineRooms;
@@ -84,7 +85,7 @@ pub(super) fn start_with(
     let engine = Engine::new(Parts {
         ledger,
         tasks: machine.tasks(events.clone()),
-        rooms: Arc::new(EngineRooms { vault: Arc::clone(&vault) }),
+        rooms: Arc::new(EngineRooms::new(&Home::open(dir).expect("home"), Arc::clone(&vault))),
         vault,
         link,
         clock: Clock::start(&anchor, 1_000_000),

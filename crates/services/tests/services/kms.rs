@@ -20,7 +20,10 @@ fn a_key_has_a_policy_tags_and_rotation() {
     let key = create(&mut rig);
     let id = text(&key["KeyId"]);
     assert_eq!(key["Arn"], format!("arn:aws:kms:us-east-1:000000000000:key/{id}"));
-    assert_eq!((&key["KeyState"], &key["KeySpec"]), (&json!("Enabled"), &json!("SYMMETRIC_DEFAULT")));
+    assert_eq!(
+        (&key["KeyState"], &key["KeySpec"]),
+        (&json!("Enabled"), &json!("SYMMETRIC_DEFAULT"))
+    );
     let by_id = json!({ "KeyId": id });
     let policy = kms(&mut rig, "GetKeyPolicy", json!({ "KeyId": id, "PolicyName": "default" }));
     assert!(text(&policy["Policy"]).contains("arn:aws:iam::000000000000:root"));

@@ -1,14 +1,17 @@
 //! Every operation against a platform that is told what its tasks do: answers, errors by their ids,
 //! and that no answer says anything the service model does not know.
 
+mod acm;
 mod clusters;
 mod coverage;
+mod delivery;
 mod discovery;
 mod iam;
 mod kms;
 mod listeners;
 mod load_balancers;
 mod log_groups;
+mod mail;
 mod rig;
 mod route53;
 mod services;

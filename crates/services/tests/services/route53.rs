@@ -18,7 +18,8 @@ fn a(name: &str, value: &str) -> Value {
 }
 
 fn batch(zone: &str, changes: &[(&str, Value)]) -> Value {
-    let changes = changes.iter().map(|(action, set)| json!({ "Action": action, "ResourceRecordSet": set }));
+    let changes =
+        changes.iter().map(|(action, set)| json!({ "Action": action, "ResourceRecordSet": set }));
     json!({ "HostedZoneId": zone, "ChangeBatch": { "Changes": changes.collect::<Value>() } })
 }
 
@@ -73,9 +74,7 @@ fn a_batch_that_cannot_be_changes_nothing() {
         "ChangeResourceRecordSets",
         batch(&id, &[("CREATE", a("www.shop.test", "10.0.0.1"))]),
     );
-    let cname = |name: &str| {
-        json!({ "Name": name, "Type": "CNAME", "TTL": 60, "ResourceRecords": [{ "Value": "x." }] })
-    };
+    let cname = |name: &str| json!({ "Name": name, "Type": "CNAME", "TTL": 60, "ResourceRecords": [{ "Value": "x." }] });
     let weighted = |weight: u32| {
         let mut record = a("www.shop.test", "10.0.0.2");
         record["SetIdentifier"] = json!("one");
