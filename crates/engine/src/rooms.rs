@@ -6,8 +6,9 @@ use neargate_core::secrets::Sealed;
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Token};
 use neargate_logs::LogStore;
-use neargate_services::Rooms;
+use neargate_services::{Issued, Rooms};
 
+use crate::authority::Authority;
 use crate::clock::wall_ms;
 use crate::vault::Vault;
 
@@ -18,6 +19,7 @@ pub(crate) struct EngineRooms {
     pub(crate) logs: LogStore,
     pub(crate) images: Arc<ImageStore>,
     pub(crate) registry: Credentials,
+    pub(crate) authority: Authority,
 }
 
 impl Rooms for EngineRooms {
@@ -47,5 +49,9 @@ impl Rooms for EngineRooms {
 
     fn registry_login(&self) -> Token {
         self.registry.token(wall_ms())
+    }
+
+    fn issue_certificate(&self, domains: &[&str]) -> Result<Issued, String> {
+        self.authority.issue(domains)
     }
 }

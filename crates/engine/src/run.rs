@@ -17,6 +17,7 @@ use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptio
 use neargate_store::{Recovered, Store};
 
 use crate::api::Response;
+use crate::authority::Authority;
 use crate::clock::{Anchor, Clock, monotonic, wall_ms};
 use crate::control_socket::ControlSocket;
 use crate::edge_link::{EdgeLink, LinkOptions};
@@ -161,7 +162,8 @@ fn rooms(
     let logs =
         LogStore::open(&logs).map_err(|error| unusable(logs)(crate::ledger::in_full(&error)))?;
     let endpoint = endpoint.to_owned();
-    Ok(EngineRooms { vault: Arc::clone(vault), endpoint, logs, images, registry })
+    let authority = Authority::new(home.authority_key(), home.authority_certificate());
+    Ok(EngineRooms { vault: Arc::clone(vault), endpoint, logs, images, registry, authority })
 }
 
 /// The platform's registry. Whoever calls from this machine needs no login, and a push makes its

@@ -60,7 +60,7 @@ use neargate_core::{Platform, Rejection};
 use neargate_wire::AwsError;
 use serde_json::Value;
 
-pub use rooms::Rooms;
+pub use rooms::{Issued, Rooms};
 
 /// What an operation comes to.
 pub enum Answer {

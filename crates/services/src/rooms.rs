@@ -30,4 +30,20 @@ pub trait Rooms: Send + Sync {
 
     /// A login to the registry, good from now on.
     fn registry_login(&self) -> Token;
+
+    /// A certificate of the home's own authority for these domain names, with a key of its own.
+    ///
+    /// # Errors
+    /// Why there is none, as a sentence.
+    fn issue_certificate(&self, domains: &[&str]) -> Result<Issued, String>;
+}
+
+/// A certificate with what belongs to it, each as PEM.
+pub struct Issued {
+    /// For the domain names.
+    pub certificate: String,
+    /// The certificates that vouch for it.
+    pub chain: String,
+    /// Not for anybody's eyes: to be sealed before it is recorded.
+    pub private_key: String,
 }

@@ -20,11 +20,13 @@ use neargate_store::Store;
 
 use super::machine::Machine;
 use crate::api::{PlatformView, Request, Response, ServiceView};
+use crate::authority::Authority;
 use crate::clock::{Anchor, Clock, monotonic};
 use crate::edge_link::{EdgeLink, LinkOptions};
 use crate::engine::{Ended, Engine, Parts};
 use crate::error::EngineError;
 use crate::event::{Event, Reply};
+use crate::home::Home;
 use crate::ledger::{Journal, Ledger};
 use crate::record::{FORMAT, Record, replay};
 use crate::rooms::EngineRooms;
@@ -90,6 +92,7 @@ pub(super) fn start_with(
         images: Arc::new(ImageStore::open(dir.join("images")).expect("image store")),
         registry: Credentials::open(&dir.join("registry.key")).expect("key"),
         endpoint: "http://127.0.0.1:4566".to_owned(),
+        authority: Authority::new(dir.join("authority.key"), dir.join("authority.pem")),
     };
     let engine = Engine::new(Parts {
         ledger,
