@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use neargate_core::secrets::Sealed;
+use neargate_objects::ObjectStore;
 use neargate_services::Rooms;
 
 use crate::vault::Vault;
@@ -10,6 +11,7 @@ use crate::vault::Vault;
 /// The engine's own.
 pub(crate) struct EngineRooms {
     pub(crate) vault: Arc<Vault>,
+    pub(crate) objects: Arc<ObjectStore>,
 }
 
 impl Rooms for EngineRooms {
@@ -19,5 +21,9 @@ impl Rooms for EngineRooms {
 
     fn unseal(&self, sealed: &Sealed) -> Option<String> {
         self.vault.unseal(sealed)
+    }
+
+    fn objects(&self) -> &Arc<ObjectStore> {
+        &self.objects
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use neargate_core::{Identity, Platform};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Registry, RegistryOptions};
+use neargate_objects::ObjectStore;
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 
@@ -58,7 +59,8 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         source,
     })?;
     let vault = Arc::new(vault);
-    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault) });
+    let objects = open_objects(&home, ledger.platform())?;
+    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault), objects });
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -130,6 +132,20 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// The bytes of objects, without those that no record names: what a crash left, or a reset.
+fn open_objects(home: &Home, platform: &Platform) -> Result<Arc<ObjectStore>, EngineError> {
+    let path = home.objects();
+    let opened = ObjectStore::open(&path).and_then(|objects| {
+        let needed = neargate_services::objects_in_use(platform);
+        let freed = objects.retain(|id| needed.contains(id))?;
+        if freed > 0 {
+            tracing::info!(freed, "removed bytes of objects that are no more");
+        }
+        Ok(Arc::new(objects))
+    });
+    opened.map_err(|source| EngineError::File { action: "read", path, source })
 }
 
 /// The platform's registry. Whoever calls from this machine needs no login, and a push makes its

@@ -13,6 +13,7 @@ use neargate_core::input::Command;
 use neargate_core::target_health::{TargetHealth, TargetState};
 use neargate_core::{Identity, Platform};
 use neargate_edge::control::{Change, FromEdge, ToEdge};
+use neargate_objects::ObjectStore;
 use neargate_store::Store;
 
 use super::machine::Machine;
@@ -81,10 +82,11 @@ pub(super) fn start_with(
     // A hundred times faster, so that nobody waits for a drain.
     let anchor = Anchor::for_run(None, Some(seen), 1_000_000, 100);
     let vault = Arc::new(Vault::open(&dir.join("secrets.key")).expect("vault"));
+    let objects = Arc::new(ObjectStore::open(&dir.join("objects")).expect("objects"));
     let engine = Engine::new(Parts {
         ledger,
         tasks: machine.tasks(events.clone()),
-        rooms: Arc::new(EngineRooms { vault: Arc::clone(&vault) }),
+        rooms: Arc::new(EngineRooms { vault: Arc::clone(&vault), objects }),
         vault,
         link,
         clock: Clock::start(&anchor, 1_000_000),
