@@ -95,6 +95,10 @@ impl Home {
         self.0.join("registry.key")
     }
 
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.0.join("objects")
+    }
+
     fn settings_file(&self) -> PathBuf {
         self.0.join("engine.json")
     }

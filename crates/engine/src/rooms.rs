@@ -6,6 +6,7 @@ use neargate_core::secrets::Sealed;
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Token};
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 use neargate_services::{Issued, Rooms};
 
 use crate::authority::Authority;
@@ -20,6 +21,7 @@ pub(crate) struct EngineRooms {
     pub(crate) images: Arc<ImageStore>,
     pub(crate) registry: Credentials,
     pub(crate) authority: Authority,
+    pub(crate) objects: Arc<ObjectStore>,
 }
 
 impl Rooms for EngineRooms {
@@ -53,5 +55,9 @@ impl Rooms for EngineRooms {
 
     fn issue_certificate(&self, domains: &[&str]) -> Result<Issued, String> {
         self.authority.issue(domains)
+    }
+
+    fn objects(&self) -> &Arc<ObjectStore> {
+        &self.objects
     }
 }

@@ -13,6 +13,7 @@ use neargate_core::{Identity, Platform};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Registry, RegistryOptions};
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 
@@ -60,6 +61,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         source,
     })?;
     let vault = Arc::new(vault);
+    let objects = open_objects(&home, ledger.platform())?;
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -96,7 +98,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     if let Some(listener) = listener {
         endpoint.listen_for_tasks(listener)?;
     }
-    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), &address)?);
+    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), objects, &address)?);
     endpoint.serve_registry(registry(&rooms, ledger.platform()));
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
@@ -149,6 +151,7 @@ fn rooms(
     home: &Home,
     vault: &Arc<Vault>,
     images: Arc<ImageStore>,
+    objects: Arc<ObjectStore>,
     endpoint: &str,
 ) -> Result<EngineRooms, EngineError> {
     let unusable = |path| {
@@ -163,7 +166,22 @@ fn rooms(
         LogStore::open(&logs).map_err(|error| unusable(logs)(crate::ledger::in_full(&error)))?;
     let endpoint = endpoint.to_owned();
     let authority = Authority::new(home.authority_key(), home.authority_certificate());
-    Ok(EngineRooms { vault: Arc::clone(vault), endpoint, logs, images, registry, authority })
+    let vault = Arc::clone(vault);
+    Ok(EngineRooms { vault, endpoint, logs, images, registry, authority, objects })
+}
+
+/// The bytes of objects, without those that no record names: what a crash left, or a reset.
+fn open_objects(home: &Home, platform: &Platform) -> Result<Arc<ObjectStore>, EngineError> {
+    let path = home.objects();
+    let opened = ObjectStore::open(&path).and_then(|objects| {
+        let needed = neargate_services::objects_in_use(platform);
+        let freed = objects.retain(|id| needed.contains(id))?;
+        if freed > 0 {
+            tracing::info!(freed, "removed bytes of objects that are no more");
+        }
+        Ok(Arc::new(objects))
+    });
+    opened.map_err(|source| EngineError::File { action: "read", path, source })
 }
 
 /// The platform's registry. Whoever calls from this machine needs no login, and a push makes its

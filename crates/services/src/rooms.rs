@@ -1,9 +1,12 @@
 //! What an operation may need beside the platform, and who gives it.
 
+use std::sync::Arc;
+
 use neargate_core::secrets::Sealed;
 use neargate_images::ImageStore;
 use neargate_images::registry::Token;
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 
 /// The rooms of the house that some operations go to: where secrets are sealed, where lines of
 /// logs and images lie. The engine has them; tests bring their own.
@@ -30,6 +33,9 @@ pub trait Rooms: Send + Sync {
 
     /// A login to the registry, good from now on.
     fn registry_login(&self) -> Token;
+
+    /// Where bytes of objects are.
+    fn objects(&self) -> &Arc<ObjectStore>;
 
     /// A certificate of the home's own authority for these domain names, with a key of its own.
     ///

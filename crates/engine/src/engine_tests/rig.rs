@@ -16,6 +16,7 @@ use neargate_edge::control::{Change, FromEdge, ToEdge};
 use neargate_images::ImageStore;
 use neargate_images::registry::Credentials;
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 use neargate_store::Store;
 
 use super::machine::Machine;
@@ -87,6 +88,7 @@ pub(super) fn start_with(
     let anchor = Anchor::for_run(None, Some(seen), 1_000_000, 100);
     let vault = Arc::new(Vault::open(&dir.join("secrets.key")).expect("vault"));
     let rooms = EngineRooms {
+        objects: Arc::new(ObjectStore::open(&dir.join("objects")).expect("objects")),
         vault: Arc::clone(&vault),
         logs: LogStore::open(&dir.join("log-groups")).expect("log store"),
         images: Arc::new(ImageStore::open(dir.join("images")).expect("image store")),
