@@ -29,6 +29,10 @@ impl Rooms for EngineRooms {
         self.vault.unseal(sealed)
     }
 
+    fn random_bits(&self) -> u64 {
+        Vault::random_bits()
+    }
+
     fn wall_ms(&self) -> u64 {
         wall_ms()
     }

@@ -14,6 +14,9 @@ pub trait Rooms: Send + Sync {
     /// What was sealed; `None` when it was with another key, or is not whole.
     fn unseal(&self, sealed: &Sealed) -> Option<String>;
 
+    /// Bits nobody can guess.
+    fn random_bits(&self) -> u64;
+
     /// Real time in milliseconds since 1970, which lines of logs and images carry. The platform's
     /// own time may run faster.
     fn wall_ms(&self) -> u64;

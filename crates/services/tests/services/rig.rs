@@ -1,5 +1,6 @@
 //! A platform, and a caller of operations on it. Every answer is held against the service model.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 
@@ -71,6 +72,10 @@ impl Rooms for TestRooms {
 
     fn unseal(&self, sealed: &Sealed) -> Option<String> {
         sealed.0.strip_prefix("sealed:").map(str::to_owned)
+    }
+
+    fn random_bits(&self) -> u64 {
+        RandomState::new().hash_one(0)
     }
 
     fn wall_ms(&self) -> u64 {
