@@ -9,6 +9,7 @@ mod load_balancers;
 mod log_events;
 mod log_groups;
 mod parameters;
+mod repositories;
 mod rig;
 mod secrets;
 mod services;
