@@ -37,6 +37,10 @@ impl Rooms for EngineRooms {
         &self.endpoint
     }
 
+    fn random_bits(&self) -> u64 {
+        Vault::random_bits()
+    }
+
     fn wall_ms(&self) -> u64 {
         wall_ms()
     }

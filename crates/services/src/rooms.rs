@@ -21,6 +21,9 @@ pub trait Rooms: Send + Sync {
     /// client is to come back to.
     fn endpoint(&self) -> &str;
 
+    /// Bits nobody can guess.
+    fn random_bits(&self) -> u64;
+
     /// Real time in milliseconds since 1970, which lines of logs and images carry. The platform's
     /// own time may run faster.
     fn wall_ms(&self) -> u64;

@@ -1,5 +1,6 @@
 //! A platform, and a caller of operations on it. Every answer is held against the service model.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 
@@ -75,6 +76,10 @@ impl Rooms for TestRooms {
 
     fn endpoint(&self) -> &str {
         "http://127.0.0.1:4566"
+    }
+
+    fn random_bits(&self) -> u64 {
+        RandomState::new().hash_one(0)
     }
 
     fn wall_ms(&self) -> u64 {
