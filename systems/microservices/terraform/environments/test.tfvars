@@ -1,0 +1,2 @@
+# Only this environment, in a state of its own.
+environments = ["test"]
