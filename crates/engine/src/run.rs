@@ -14,6 +14,7 @@ use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Registry, RegistryOptions};
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
+use neargate_wire::Auth;
 
 use crate::api::Response;
 use crate::clock::{Anchor, Clock, monotonic, wall_ms};
@@ -25,9 +26,10 @@ use crate::engine::{Ended, Engine, Parts};
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::home::{Home, Settings, dns_address, probe};
+use crate::key_ring::KeyRing;
 use crate::ledger::{Journal, Ledger, OpenError};
 use crate::log;
-use crate::options::{DEFAULT_ACCOUNT, Options};
+use crate::options::{AuthMode, DEFAULT_ACCOUNT, Options};
 use crate::record::{FORMAT, Record};
 use crate::rooms::EngineRooms;
 use crate::status::StatusParts;
@@ -69,7 +71,9 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     };
 
     let (sender, events) = sync_channel(EVENTS);
-    let endpoint_options = EndpointOptions { port: options.port, resettable: options.resettable };
+    let auth = auth(&home, &vault, settings.auth)?;
+    let endpoint_options =
+        EndpointOptions { port: options.port, resettable: options.resettable, auth };
     let meter = Arc::new(Meter::new(home.path()));
     let endpoint = Endpoint::open(endpoint_options, sender.clone(), meter)?;
     let observed = sender.clone();
@@ -95,7 +99,13 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         endpoint.listen_for_tasks(listener)?;
     }
     if let Some(store) = runtime.image_store() {
-        endpoint.serve_registry(registry(&home, store, &endpoint, ledger.platform())?);
+        endpoint.serve_registry(registry(
+            &home,
+            store,
+            &endpoint,
+            ledger.platform(),
+            settings.auth,
+        )?);
     }
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
@@ -111,6 +121,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         dns,
         driver,
         driver_note,
+        auth: settings.auth,
     };
     tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
@@ -132,13 +143,32 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The platform's registry. Whoever calls from this machine needs no login, and a push makes its
-/// repository.
+/// Whom the endpoint lets in.
+fn auth(home: &Home, vault: &Arc<Vault>, mode: AuthMode) -> Result<Auth, EngineError> {
+    if mode == AuthMode::Any {
+        return Ok(Auth::Any);
+    }
+    let path = home.credentials();
+    let ring = KeyRing::open(&path, Arc::clone(vault)).map_err(|source| EngineError::File {
+        action: "read",
+        path: path.clone(),
+        source,
+    })?;
+    tracing::info!(
+        "requests must be signed: export AWS_SHARED_CREDENTIALS_FILE={}",
+        path.display()
+    );
+    Ok(Auth::Strict { lookup: Arc::new(move |key| ring.secret(key)) })
+}
+
+/// The platform's registry. Whoever calls from this machine needs a login only where signatures are
+/// asked for, too. A push makes its repository.
 fn registry(
     home: &Home,
     store: Arc<ImageStore>,
     endpoint: &Endpoint,
     platform: &Platform,
+    auth: AuthMode,
 ) -> Result<Registry, EngineError> {
     let key = home.registry_key();
     let credentials = Credentials::open(&key).map_err(|error| EngineError::File {
@@ -149,7 +179,7 @@ fn registry(
     let options = RegistryOptions {
         account: platform.identity().account.clone(),
         realm: format!("http://{}", endpoint.address()),
-        strict: false,
+        strict: auth == AuthMode::Strict,
         create_on_push: true,
     };
     Ok(Registry::new(store, credentials, options))
@@ -267,7 +297,8 @@ fn settle(
         }
     };
     let clock = Anchor::for_run(old.map(|old| old.clock), Some(platform.now()), wall_ms(), pace);
-    let settings = Settings::new(loopback, clock, driver);
+    let auth = options.auth.or(old.map(|old| old.auth)).unwrap_or_default();
+    let settings = Settings::new(loopback, clock, driver, auth);
     if old != Some(settings) {
         home.remember(&settings)?;
     }
