@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("neargate-logs", &[]),
     ("neargate-images", &[]),
     ("neargate-wire", &[]),
-    ("neargate-services", &["neargate-core", "neargate-wire"]),
+    ("neargate-services", &["neargate-core", "neargate-wire", "neargate-logs", "neargate-images"]),
     ("neargate-vpc", &["neargate-core"]),
     ("neargate-runtime", &["neargate-core", "neargate-images", "neargate-logs", "neargate-vpc"]),
     ("neargate-edge", &["neargate-core", "neargate-names", "neargate-vpc"]),

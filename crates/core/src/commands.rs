@@ -28,6 +28,13 @@ impl Platform {
             Command::PutVpc(spec) => self.put_vpc(spec, turn),
             Command::PutSubnet(spec) => self.put_subnet(spec, turn),
             Command::PutSecurityGroup(spec) => self.put_security_group(spec, turn),
+            Command::DeleteVpc { name } => self.delete_vpc(name, turn),
+            Command::DeleteSubnet { name } => self.delete_subnet(name, turn),
+            Command::DeleteSecurityGroup { name } => self.delete_security_group(name, turn),
+            Command::SetLoopback { network } => {
+                self.set_loopback(*network, turn);
+                Ok(())
+            }
             Command::PutTaskDefinition(definition) => {
                 self.put_task_definition(definition).map(|_| ())
             }

@@ -41,6 +41,27 @@ pub enum Command {
     PutSubnet(SubnetSpec),
     /// A security group with all its rules. Groups may refer to groups that come later.
     PutSecurityGroup(SecurityGroupSpec),
+    /// Removes a VPC without subnets and security groups.
+    DeleteVpc {
+        /// VPC name.
+        name: String,
+    },
+    /// Removes a subnet that no service and no load balancer is in.
+    DeleteSubnet {
+        /// Subnet name.
+        name: String,
+    },
+    /// Removes a security group that nothing is a member of and no other group's rule refers to.
+    DeleteSecurityGroup {
+        /// Security group name.
+        name: String,
+    },
+    /// Which addresses of this machine tasks get: those of their subnets, or, where there is no
+    /// network but loopback, others of 127.H.0.0/16 in their place. Addresses that are held stay.
+    SetLoopback {
+        /// H; `None` for the subnets' own addresses.
+        network: Option<u8>,
+    },
     /// Removes a cluster that has no services (ERR-ECS-11).
     DeleteCluster {
         /// Cluster name.

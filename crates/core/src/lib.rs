@@ -29,6 +29,7 @@ pub mod id;
 pub mod input;
 pub mod load_balancer;
 pub mod log_group;
+mod loopback;
 pub mod metadata;
 pub mod network;
 mod notes;

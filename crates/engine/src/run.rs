@@ -12,6 +12,7 @@ use std::time::Duration;
 use neargate_core::{Identity, Platform};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Registry, RegistryOptions};
+use neargate_logs::LogStore;
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 use neargate_wire::Auth;
@@ -60,7 +61,6 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         source,
     })?;
     let vault = Arc::new(vault);
-    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault) });
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -76,6 +76,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         EndpointOptions { port: options.port, resettable: options.resettable, auth };
     let meter = Arc::new(Meter::new(home.path()));
     let endpoint = Endpoint::open(endpoint_options, sender.clone(), meter)?;
+    let address = format!("http://{}", endpoint.address());
     let observed = sender.clone();
     let runtime = Runtime::open(
         RuntimeOptions {
@@ -98,15 +99,8 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     if let Some(listener) = listener {
         endpoint.listen_for_tasks(listener)?;
     }
-    if let Some(store) = runtime.image_store() {
-        endpoint.serve_registry(registry(
-            &home,
-            store,
-            &endpoint,
-            ledger.platform(),
-            settings.auth,
-        )?);
-    }
+    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), &address)?);
+    endpoint.serve_registry(registry(&rooms, ledger.platform(), settings.auth));
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
     let link = EdgeLink::start(link, sender.clone())
@@ -115,7 +109,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     drop(sender);
 
     let status = StatusParts {
-        endpoint: format!("http://{}", endpoint.address()),
+        endpoint: address,
         pace,
         home: home.path().display().to_string(),
         dns,
@@ -125,8 +119,19 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     };
     tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
-    let engine =
-        Engine::new(Parts { ledger, tasks, vault, rooms, link, clock, events, status, genesis });
+    let loopback = (!driver.is_container()).then_some(settings.loopback);
+    let engine = Engine::new(Parts {
+        ledger,
+        tasks,
+        vault,
+        rooms,
+        link,
+        clock,
+        events,
+        status,
+        loopback,
+        genesis,
+    });
     // The engine is consumed: with it go the journal's lock and the runtime's threads.
     let ended = engine.run()?;
     drop(control);
@@ -161,28 +166,37 @@ fn auth(home: &Home, vault: &Arc<Vault>, mode: AuthMode) -> Result<Auth, EngineE
     Ok(Auth::Strict { lookup: Arc::new(move |key| ring.secret(key)) })
 }
 
+/// What the services need beside the platform.
+fn rooms(
+    home: &Home,
+    vault: &Arc<Vault>,
+    images: Arc<ImageStore>,
+    endpoint: &str,
+) -> Result<EngineRooms, EngineError> {
+    let unusable = |path| {
+        move |problem: String| {
+            let source = std::io::Error::other(problem);
+            EngineError::File { action: "read", path, source }
+        }
+    };
+    let (key, logs) = (home.registry_key(), neargate_runtime::log_store(home.path()));
+    let registry = Credentials::open(&key).map_err(|error| unusable(key)(error.chain()))?;
+    let logs =
+        LogStore::open(&logs).map_err(|error| unusable(logs)(crate::ledger::in_full(&error)))?;
+    let endpoint = endpoint.to_owned();
+    Ok(EngineRooms { vault: Arc::clone(vault), endpoint, logs, images, registry })
+}
+
 /// The platform's registry. Whoever calls from this machine needs a login only where signatures are
 /// asked for, too. A push makes its repository.
-fn registry(
-    home: &Home,
-    store: Arc<ImageStore>,
-    endpoint: &Endpoint,
-    platform: &Platform,
-    auth: AuthMode,
-) -> Result<Registry, EngineError> {
-    let key = home.registry_key();
-    let credentials = Credentials::open(&key).map_err(|error| EngineError::File {
-        action: "read",
-        path: key,
-        source: std::io::Error::other(error.chain()),
-    })?;
+fn registry(rooms: &EngineRooms, platform: &Platform, auth: AuthMode) -> Registry {
     let options = RegistryOptions {
         account: platform.identity().account.clone(),
-        realm: format!("http://{}", endpoint.address()),
+        realm: rooms.endpoint.clone(),
         strict: auth == AuthMode::Strict,
         create_on_push: true,
     };
-    Ok(Registry::new(store, credentials, options))
+    Registry::new(Arc::clone(&rooms.images), rooms.registry.clone(), options)
 }
 
 fn open_store(home: &Home) -> Result<(Store, Recovered), EngineError> {

@@ -4,10 +4,15 @@
 mod clusters;
 mod coverage;
 mod discovery;
+mod iam;
+mod kms;
 mod listeners;
 mod load_balancers;
+mod log_events;
 mod log_groups;
+mod messaging;
 mod rig;
+mod route53;
 mod run_task;
 mod service_deployments;
 mod services;
