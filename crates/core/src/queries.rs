@@ -28,11 +28,6 @@ impl Platform {
         self.subnets.get(name)
     }
 
-    /// VPCs by name.
-    pub fn vpcs(&self) -> impl Iterator<Item = &VpcSpec> {
-        self.vpcs.values()
-    }
-
     /// The VPC of that name.
     #[must_use]
     pub fn vpc(&self, name: &str) -> Option<&VpcSpec> {
