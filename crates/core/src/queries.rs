@@ -34,6 +34,11 @@ impl Platform {
         self.vpcs.get(name)
     }
 
+    /// VPCs by name.
+    pub fn vpcs(&self) -> impl Iterator<Item = &VpcSpec> {
+        self.vpcs.values()
+    }
+
     /// H when tasks get addresses of 127.H.0.0/16 instead of their subnets' own.
     #[must_use]
     pub fn loopback(&self) -> Option<u8> {
