@@ -59,12 +59,14 @@ pub(crate) struct Endpoint {
 }
 
 /// What the endpoint does beside answering.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EndpointOptions {
     /// Port on 127.0.0.1; 0 lets the machine choose.
     pub(crate) port: u16,
     /// Serve reset.
     pub(crate) resettable: bool,
+    /// Who may send AWS requests.
+    pub(crate) auth: Auth,
 }
 
 impl Endpoint {
@@ -103,10 +105,13 @@ impl Endpoint {
                 match (signals, listener) {
                     (Ok(signals), Ok(listener)) => {
                         let _waiting = ready.send(Ok(()));
-                        let wire = Wire::new(Models::embedded(), Auth::Any).with_limits(limits());
+                        // A reset is not signed, so it is not for an endpoint that asks for it.
+                        let strict = matches!(options.auth, Auth::Strict { .. });
+                        let resettable = options.resettable && !strict;
+                        let wire =
+                            Wire::new(Models::embedded(), options.auth).with_limits(limits());
                         let wire = Arc::new(wire);
                         let large = Arc::new(Semaphore::new(LARGE_BODIES_MIB as usize));
-                        let resettable = options.resettable;
                         let tasks = metadata::Desk::new(events.clone(), meter);
                         let serving = serve_metadata(listeners, Arc::clone(&tasks));
                         let events_of_desk = events.clone();

@@ -30,6 +30,7 @@ mod error;
 mod event;
 mod home;
 mod inventory;
+mod key_ring;
 mod ledger;
 mod log;
 mod metadata;
@@ -46,5 +47,5 @@ mod vault;
 mod views;
 
 pub use error::EngineError;
-pub use options::{DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Options};
+pub use options::{AuthMode, DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Options};
 pub use run::run;

@@ -347,6 +347,7 @@ fn auth(error: &AuthError, json: bool, bare: bool) -> AwsError {
         AuthError::UnknownKey => {
             ("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId")
         }
+        AuthError::ExpiredToken => ("ExpiredTokenException", "ExpiredToken", "ExpiredToken"),
         AuthError::Mismatch => {
             ("InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch")
         }
@@ -363,7 +364,8 @@ fn auth(error: &AuthError, json: bool, bare: bool) -> AwsError {
         () if bare => in_bare,
         () => in_xml,
     };
-    let malformed = matches!(error, AuthError::Incomplete(_) | AuthError::Body);
+    let malformed =
+        matches!(error, AuthError::Incomplete(_) | AuthError::Body | AuthError::ExpiredToken);
     let status = if json || (malformed && bare) { 400 } else { 403 };
     AwsError::new(code, error.to_string()).with_status(status)
 }

@@ -111,6 +111,7 @@ pub(super) fn start_with(
             dns: "127.9.0.2:5300".into(),
             driver: neargate_runtime::Driver::Process,
             driver_note: None,
+            auth: Default::default(),
         },
         loopback: None,
         genesis,
