@@ -15,7 +15,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("neargate-images", &[]),
     ("neargate-objects", &[]),
     ("neargate-wire", &[]),
-    ("neargate-services", &["neargate-core", "neargate-objects", "neargate-wire"]),
+    (
+        "neargate-services",
+        &["neargate-core", "neargate-wire", "neargate-logs", "neargate-images", "neargate-objects"],
+    ),
     ("neargate-vpc", &["neargate-core"]),
     ("neargate-runtime", &["neargate-core", "neargate-images", "neargate-logs", "neargate-vpc"]),
     ("neargate-edge", &["neargate-core", "neargate-names", "neargate-vpc"]),

@@ -14,6 +14,8 @@ pub enum Request {
     Status,
     /// Answered by `Platform`.
     Platform,
+    /// Answered by `Inventory`.
+    Inventory,
     /// Newest events of a service, oldest first; answered by `Events`.
     Events {
         /// Cluster; may be left out when the service name is unique.
@@ -50,6 +52,8 @@ pub enum Response {
     Status(Status),
     /// Everything there is to see.
     Platform(PlatformView),
+    /// By kind, then by name: what the platform is made of, as it was asked for.
+    Inventory(BTreeMap<String, BTreeMap<String, serde_json::Value>>),
     /// Events of one service, oldest first.
     Events(Vec<EventView>),
     /// Durable.

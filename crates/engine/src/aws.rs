@@ -119,6 +119,7 @@ impl Engine {
             let error = AwsError::new("UnknownOperationException", what);
             return Ok(Answered::With(Err(error)));
         };
+        self.see_the_time()?;
         let answer = operation(self.platform(), &input);
         self.carry_on(service, answer, input)
     }

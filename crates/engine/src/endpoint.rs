@@ -314,8 +314,8 @@ async fn answer_of(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Answ
             None => Arc::clone(&desk.tasks).respond(route, None, body).await,
         },
         Asked::Registry => {
-            let why = "the process driver runs programs, not images, and has no registry";
-            error(StatusCode::NOT_FOUND, "UNSUPPORTED", why)
+            let why = "the engine is starting; try again";
+            error(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", why)
         }
         Asked::Aws => match browser(&parts.headers) {
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),

@@ -83,6 +83,14 @@ impl Home {
         self.0.join("secrets.key")
     }
 
+    pub(crate) fn authority_key(&self) -> PathBuf {
+        self.0.join("authority.key")
+    }
+
+    pub(crate) fn authority_certificate(&self) -> PathBuf {
+        self.0.join("authority.pem")
+    }
+
     pub(crate) fn registry_key(&self) -> PathBuf {
         self.0.join("registry.key")
     }

@@ -12,11 +12,13 @@ use std::time::Duration;
 use neargate_core::{Identity, Platform};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Registry, RegistryOptions};
+use neargate_logs::LogStore;
 use neargate_objects::ObjectStore;
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 
 use crate::api::Response;
+use crate::authority::Authority;
 use crate::clock::{Anchor, Clock, monotonic, wall_ms};
 use crate::control_socket::ControlSocket;
 use crate::edge_link::{EdgeLink, LinkOptions};
@@ -60,7 +62,6 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     })?;
     let vault = Arc::new(vault);
     let objects = open_objects(&home, ledger.platform())?;
-    let rooms = Arc::new(EngineRooms { vault: Arc::clone(&vault), objects });
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -74,6 +75,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     let endpoint_options = EndpointOptions { port: options.port, resettable: options.resettable };
     let meter = Arc::new(Meter::new(home.path()));
     let endpoint = Endpoint::open(endpoint_options, sender.clone(), meter)?;
+    let address = format!("http://{}", endpoint.address());
     let observed = sender.clone();
     let runtime = Runtime::open(
         RuntimeOptions {
@@ -96,9 +98,8 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     if let Some(listener) = listener {
         endpoint.listen_for_tasks(listener)?;
     }
-    if let Some(store) = runtime.image_store() {
-        endpoint.serve_registry(registry(&home, store, &endpoint, ledger.platform())?);
-    }
+    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), objects, &address)?);
+    endpoint.serve_registry(registry(&rooms, ledger.platform()));
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
     let link = EdgeLink::start(link, sender.clone())
@@ -107,7 +108,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     drop(sender);
 
     let status = StatusParts {
-        endpoint: format!("http://{}", endpoint.address()),
+        endpoint: address,
         pace,
         home: home.path().display().to_string(),
         dns,
@@ -116,8 +117,19 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     };
     tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
-    let engine =
-        Engine::new(Parts { ledger, tasks, vault, rooms, link, clock, events, status, genesis });
+    let loopback = (!driver.is_container()).then_some(settings.loopback);
+    let engine = Engine::new(Parts {
+        ledger,
+        tasks,
+        vault,
+        rooms,
+        link,
+        clock,
+        events,
+        status,
+        loopback,
+        genesis,
+    });
     // The engine is consumed: with it go the journal's lock and the runtime's threads.
     let ended = engine.run()?;
     drop(control);
@@ -132,6 +144,30 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// What the services need beside the platform.
+fn rooms(
+    home: &Home,
+    vault: &Arc<Vault>,
+    images: Arc<ImageStore>,
+    objects: Arc<ObjectStore>,
+    endpoint: &str,
+) -> Result<EngineRooms, EngineError> {
+    let unusable = |path| {
+        move |problem: String| {
+            let source = std::io::Error::other(problem);
+            EngineError::File { action: "read", path, source }
+        }
+    };
+    let (key, logs) = (home.registry_key(), neargate_runtime::log_store(home.path()));
+    let registry = Credentials::open(&key).map_err(|error| unusable(key)(error.chain()))?;
+    let logs =
+        LogStore::open(&logs).map_err(|error| unusable(logs)(crate::ledger::in_full(&error)))?;
+    let endpoint = endpoint.to_owned();
+    let authority = Authority::new(home.authority_key(), home.authority_certificate());
+    let vault = Arc::clone(vault);
+    Ok(EngineRooms { vault, endpoint, logs, images, registry, authority, objects })
 }
 
 /// The bytes of objects, without those that no record names: what a crash left, or a reset.
@@ -150,25 +186,14 @@ fn open_objects(home: &Home, platform: &Platform) -> Result<Arc<ObjectStore>, En
 
 /// The platform's registry. Whoever calls from this machine needs no login, and a push makes its
 /// repository.
-fn registry(
-    home: &Home,
-    store: Arc<ImageStore>,
-    endpoint: &Endpoint,
-    platform: &Platform,
-) -> Result<Registry, EngineError> {
-    let key = home.registry_key();
-    let credentials = Credentials::open(&key).map_err(|error| EngineError::File {
-        action: "read",
-        path: key,
-        source: std::io::Error::other(error.chain()),
-    })?;
+fn registry(rooms: &EngineRooms, platform: &Platform) -> Registry {
     let options = RegistryOptions {
         account: platform.identity().account.clone(),
-        realm: format!("http://{}", endpoint.address()),
+        realm: rooms.endpoint.clone(),
         strict: false,
         create_on_push: true,
     };
-    Ok(Registry::new(store, credentials, options))
+    Registry::new(Arc::clone(&rooms.images), rooms.registry.clone(), options)
 }
 
 fn open_store(home: &Home) -> Result<(Store, Recovered), EngineError> {

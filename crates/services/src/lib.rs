@@ -40,6 +40,7 @@ mod names;
 mod note;
 mod page;
 mod place;
+mod policy_document;
 mod rds;
 mod records;
 mod rooms;
@@ -59,7 +60,7 @@ use neargate_core::{Platform, Rejection};
 use neargate_wire::AwsError;
 use serde_json::Value;
 
-pub use rooms::Rooms;
+pub use rooms::{Issued, Rooms};
 pub use s3::objects_in_use;
 
 /// What an operation comes to.
@@ -152,9 +153,11 @@ pub fn operation(service: &str, name: &str) -> Option<Operation> {
 #[must_use]
 pub fn refused(service: &str, rejection: &Rejection) -> AwsError {
     match service {
+        "ec2" => ec2::refused(rejection),
         "ecs" => ecs::refused(rejection),
         "elbv2" => elbv2::refused(rejection),
         "logs" => logs::refused(rejection),
+        "servicediscovery" => servicediscovery::refused(rejection),
         _ => error::client("InvalidInput", rejection.to_string()),
     }
 }

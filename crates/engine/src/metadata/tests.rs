@@ -124,6 +124,7 @@ impl Rig {
                 self.step(&Input::Commands(commands));
                 Ok(answer(&self.platform))
             }
+            Ok(Outcome::Here(_) | Outcome::Away(_)) => panic!("protection needs no room"),
         };
         protection::worded(&question, answer)
     }
