@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::data_plane::{ListenerState, Name, TargetGroup};
-use crate::deployment::Revision;
+use crate::deployment::{Deployment, Revision, RolloutState};
 use crate::discovery::DiscoveryServiceSpec;
-use crate::id::ServiceId;
+use crate::id::{DeploymentId, ServiceId};
 use crate::input::Command;
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
 use crate::platform::{Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake};
@@ -28,6 +28,13 @@ impl Platform {
             Command::PutVpc(spec) => self.put_vpc(spec, turn),
             Command::PutSubnet(spec) => self.put_subnet(spec, turn),
             Command::PutSecurityGroup(spec) => self.put_security_group(spec, turn),
+            Command::DeleteVpc { name } => self.delete_vpc(name, turn),
+            Command::DeleteSubnet { name } => self.delete_subnet(name, turn),
+            Command::DeleteSecurityGroup { name } => self.delete_security_group(name, turn),
+            Command::SetLoopback { network } => {
+                self.set_loopback(*network, turn);
+                Ok(())
+            }
             Command::PutTaskDefinition(definition) => {
                 self.put_task_definition(definition).map(|_| ())
             }
@@ -62,6 +69,9 @@ impl Platform {
                 self.deploy_changes(service, image.as_deref(), environment, turn)
             }
             Command::Rollback { service, revision } => self.rollback(service, *revision, turn),
+            Command::StopDeployment { service, deployment } => {
+                self.stop_deployment(service, *deployment, turn)
+            }
             Command::Scale { service, desired_count } => {
                 let id = self.service_id(service)?;
                 self.scale(id, *desired_count, turn);
@@ -75,6 +85,7 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteService { service, force } => self.delete_service(service, *force, turn),
+            Command::RunTask(run) => self.run_task(run, turn),
             Command::StopTask { task, reason } => {
                 let live = self.services.task(*task).filter(|t| t.stopped_at.is_none());
                 let Some(id) = live.map(|t| t.id) else {
@@ -183,7 +194,6 @@ impl Platform {
         revision
     }
 
-    /// Tasks belong to services, so a cluster without services has no tasks.
     fn delete_cluster(&mut self, name: &str) -> Result<(), Rejection> {
         if !self.clusters.contains(name) {
             return Err(not_found("cluster", name));
@@ -194,6 +204,14 @@ impl Platform {
                 "cluster {name} cannot be deleted while service {} is {}",
                 service.spec.name,
                 service.status.as_str()
+            )));
+        }
+        let mut tasks = self.services.standalone().filter(|t| t.stopped_at.is_none());
+        if let Some(task) = tasks.find(|t| t.revision.cluster == name) {
+            return Err(Rejection::Invalid(format!(
+                "cluster {name} cannot be deleted while task {} is {}",
+                task.id,
+                task.phase.as_str()
             )));
         }
         self.clusters.remove(name);
@@ -222,7 +240,10 @@ impl Platform {
     }
 
     /// The revision meant by a reference; without a number the newest active one (ECS-TD-8).
-    fn resolve(&self, reference: &TaskDefinitionRef) -> Result<Arc<TaskDefinition>, Rejection> {
+    pub(crate) fn resolve(
+        &self,
+        reference: &TaskDefinitionRef,
+    ) -> Result<Arc<TaskDefinition>, Rejection> {
         let revisions = self.families.get(&reference.family);
         let not_found = || Rejection::NotFound {
             kind: "task definition",
@@ -552,7 +573,7 @@ impl Platform {
             Some(number) => number,
             None => {
                 let service = self.services.get(&id);
-                let other = |d: &&crate::deployment::Deployment| {
+                let other = |d: &&Deployment| {
                     d.completed && d.revision.definition.revision != current.definition.revision
                 };
                 let live = service.and_then(|s| s.deployments.iter().find(other));
@@ -579,6 +600,33 @@ impl Platform {
         let target = Revision { definition, ..(*current).clone() };
         let reason = format!("ECS deployment rolling back to {}.", target.definition.reference());
         self.deploy(id, Arc::new(target), Some(reason), turn);
+        Ok(())
+    }
+
+    fn stop_deployment(
+        &mut self,
+        name: &ServiceName,
+        deployment: DeploymentId,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let id = self.service_id(name)?;
+        let Some(service) = self.services.get_mut(&id) else { return Ok(()) };
+        let earlier = service.deployments.iter().chain(&service.past_deployments);
+        if !earlier.clone().any(|d| d.completed && d.id != deployment) {
+            return Err(Rejection::Invalid(format!(
+                "service {name} has no earlier completed deployment to go back to"
+            )));
+        }
+        let under_way = |d: &&mut Deployment| {
+            d.id == deployment && d.rollout == RolloutState::InProgress && !d.is_rollback
+        };
+        let Some(primary) = service.deployments.first_mut().filter(under_way) else {
+            return Err(Rejection::Invalid(format!(
+                "deployment {deployment} of service {name} is not under way any more"
+            )));
+        };
+        primary.fail(turn.now, "ECS deployment stopped by user.");
+        self.roll_back(id, "ECS deployment stopped by user", turn);
         Ok(())
     }
 

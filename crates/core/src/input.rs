@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::discovery::DiscoveryServiceSpec;
-use crate::id::{Generation, TaskId};
+use crate::id::{DeploymentId, Generation, TaskId};
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetAddress, TargetGroupSpec};
 use crate::log_group::LogGroupSpec;
 use crate::network::{SecurityGroupSpec, SubnetSpec, VpcSpec};
+use crate::run_task::RunTask;
 use crate::secrets::Sealed;
 use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
 use crate::target_health::TargetHealth;
@@ -40,6 +41,27 @@ pub enum Command {
     PutSubnet(SubnetSpec),
     /// A security group with all its rules. Groups may refer to groups that come later.
     PutSecurityGroup(SecurityGroupSpec),
+    /// Removes a VPC without subnets and security groups.
+    DeleteVpc {
+        /// VPC name.
+        name: String,
+    },
+    /// Removes a subnet that no service and no load balancer is in.
+    DeleteSubnet {
+        /// Subnet name.
+        name: String,
+    },
+    /// Removes a security group that nothing is a member of and no other group's rule refers to.
+    DeleteSecurityGroup {
+        /// Security group name.
+        name: String,
+    },
+    /// Which addresses of this machine tasks get: those of their subnets, or, where there is no
+    /// network but loopback, others of 127.H.0.0/16 in their place. Addresses that are held stay.
+    SetLoopback {
+        /// H; `None` for the subnets' own addresses.
+        network: Option<u8>,
+    },
     /// Removes a cluster that has no services (ERR-ECS-11).
     DeleteCluster {
         /// Cluster name.
@@ -108,6 +130,14 @@ pub enum Command {
         /// Revision of the service's family.
         revision: Option<u32>,
     },
+    /// StopServiceDeployment: gives up the deployment under way and goes back to the last completed
+    /// one.
+    StopDeployment {
+        /// Which service.
+        service: ServiceName,
+        /// Its newest deployment.
+        deployment: DeploymentId,
+    },
     /// UpdateService with a desired count only; starts no deployment.
     Scale {
         /// Which service.
@@ -129,6 +159,9 @@ pub enum Command {
         /// Also while it has tasks.
         force: bool,
     },
+    /// Tasks that belong to no service. As many are started as there is room for; the same token
+    /// again starts none.
+    RunTask(Box<RunTask>),
     /// StopTask (ECS-STOP-2).
     StopTask {
         /// Which task.

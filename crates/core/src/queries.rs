@@ -28,15 +28,21 @@ impl Platform {
         self.subnets.get(name)
     }
 
+    /// The VPC of that name.
+    #[must_use]
+    pub fn vpc(&self, name: &str) -> Option<&VpcSpec> {
+        self.vpcs.get(name)
+    }
+
     /// VPCs by name.
     pub fn vpcs(&self) -> impl Iterator<Item = &VpcSpec> {
         self.vpcs.values()
     }
 
-    /// The VPC of that name.
+    /// H when tasks get addresses of 127.H.0.0/16 instead of their subnets' own.
     #[must_use]
-    pub fn vpc(&self, name: &str) -> Option<&VpcSpec> {
-        self.vpcs.get(name)
+    pub fn loopback(&self) -> Option<u8> {
+        self.loopback
     }
 
     /// Security groups by name.

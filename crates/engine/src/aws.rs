@@ -80,6 +80,7 @@ impl Engine {
             let error = AwsError::new("UnknownOperationException", what);
             return Ok(Answered::With(Err(error)));
         };
+        self.see_the_time()?;
         let mut answer = operation(self.platform(), input);
         while let Ok(Answer::Here(next)) = answer {
             answer = next(self.platform(), &**self.rooms());

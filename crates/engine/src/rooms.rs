@@ -14,10 +14,10 @@ use crate::vault::Vault;
 /// The engine's own.
 pub(crate) struct EngineRooms {
     pub(crate) vault: Arc<Vault>,
+    pub(crate) endpoint: String,
     pub(crate) logs: LogStore,
     pub(crate) images: Arc<ImageStore>,
     pub(crate) registry: Credentials,
-    pub(crate) registry_url: String,
 }
 
 impl Rooms for EngineRooms {
@@ -31,6 +31,10 @@ impl Rooms for EngineRooms {
 
     fn random_bits(&self) -> u64 {
         Vault::random_bits()
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     fn wall_ms(&self) -> u64 {
@@ -47,9 +51,5 @@ impl Rooms for EngineRooms {
 
     fn registry_login(&self) -> Token {
         self.registry.token(wall_ms())
-    }
-
-    fn registry_url(&self) -> String {
-        self.registry_url.clone()
     }
 }

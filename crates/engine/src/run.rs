@@ -72,6 +72,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     let endpoint_options = EndpointOptions { port: options.port, resettable: options.resettable };
     let meter = Arc::new(Meter::new(home.path()));
     let endpoint = Endpoint::open(endpoint_options, sender.clone(), meter)?;
+    let address = format!("http://{}", endpoint.address());
     let observed = sender.clone();
     let runtime = Runtime::open(
         RuntimeOptions {
@@ -94,7 +95,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     if let Some(listener) = listener {
         endpoint.listen_for_tasks(listener)?;
     }
-    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), &endpoint)?);
+    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), &address)?);
     endpoint.serve_registry(registry(&rooms, ledger.platform()));
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
@@ -104,7 +105,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     drop(sender);
 
     let status = StatusParts {
-        endpoint: format!("http://{}", endpoint.address()),
+        endpoint: address,
         pace,
         home: home.path().display().to_string(),
         dns,
@@ -113,8 +114,19 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     };
     tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
-    let engine =
-        Engine::new(Parts { ledger, tasks, vault, rooms, link, clock, events, status, genesis });
+    let loopback = (!driver.is_container()).then_some(settings.loopback);
+    let engine = Engine::new(Parts {
+        ledger,
+        tasks,
+        vault,
+        rooms,
+        link,
+        clock,
+        events,
+        status,
+        loopback,
+        genesis,
+    });
     // The engine is consumed: with it go the journal's lock and the runtime's threads.
     let ended = engine.run()?;
     drop(control);
@@ -136,7 +148,7 @@ fn rooms(
     home: &Home,
     vault: &Arc<Vault>,
     images: Arc<ImageStore>,
-    endpoint: &Endpoint,
+    endpoint: &str,
 ) -> Result<EngineRooms, EngineError> {
     let unusable = |path| {
         move |problem: String| {
@@ -148,8 +160,8 @@ fn rooms(
     let registry = Credentials::open(&key).map_err(|error| unusable(key)(error.chain()))?;
     let logs =
         LogStore::open(&logs).map_err(|error| unusable(logs)(crate::ledger::in_full(&error)))?;
-    let registry_url = format!("http://{}", endpoint.address());
-    Ok(EngineRooms { vault: Arc::clone(vault), logs, images, registry, registry_url })
+    let endpoint = endpoint.to_owned();
+    Ok(EngineRooms { vault: Arc::clone(vault), endpoint, logs, images, registry })
 }
 
 /// The platform's registry. Whoever calls from this machine needs no login, and a push makes its
@@ -157,7 +169,7 @@ fn rooms(
 fn registry(rooms: &EngineRooms, platform: &Platform) -> Registry {
     let options = RegistryOptions {
         account: platform.identity().account.clone(),
-        realm: rooms.registry_url.clone(),
+        realm: rooms.endpoint.clone(),
         strict: false,
         create_on_push: true,
     };

@@ -39,6 +39,8 @@ mod logs;
 mod names;
 mod note;
 mod page;
+mod place;
+mod policy_document;
 mod rds;
 mod records;
 mod rooms;

@@ -17,6 +17,10 @@ pub trait Rooms: Send + Sync {
     /// Bits nobody can guess.
     fn random_bits(&self) -> u64;
 
+    /// Where clients reach the services, e.g. `http://127.0.0.1:4566`: for answers with a URL that a
+    /// client is to come back to.
+    fn endpoint(&self) -> &str;
+
     /// Real time in milliseconds since 1970, which lines of logs and images carry. The platform's
     /// own time may run faster.
     fn wall_ms(&self) -> u64;
@@ -29,7 +33,4 @@ pub trait Rooms: Send + Sync {
 
     /// A login to the registry, good from now on.
     fn registry_login(&self) -> Token;
-
-    /// Where the registry is, e.g. `http://127.0.0.1:4566`.
-    fn registry_url(&self) -> String;
 }

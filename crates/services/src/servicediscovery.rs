@@ -158,7 +158,7 @@ fn attributes(platform: &Platform, task: TaskId, instance: &Instance) -> Value {
     if let Some(task) = platform.task(task) {
         attributes["AVAILABILITY_ZONE"] = json!(&*task.zone);
         attributes["ECS_CLUSTER_NAME"] = json!(task.revision.cluster);
-        attributes["ECS_SERVICE_NAME"] = json!(task.revision.service);
+        attributes["ECS_SERVICE_NAME"] = json!(task.service_name());
         attributes["ECS_TASK_DEFINITION_FAMILY"] = json!(task.definition().family);
     }
     attributes

@@ -89,7 +89,7 @@ pub(super) fn start_with(
         logs: LogStore::open(&dir.join("log-groups")).expect("log store"),
         images: Arc::new(ImageStore::open(dir.join("images")).expect("image store")),
         registry: Credentials::open(&dir.join("registry.key")).expect("key"),
-        registry_url: "http://127.0.0.1:4566".to_owned(),
+        endpoint: "http://127.0.0.1:4566".to_owned(),
     };
     let engine = Engine::new(Parts {
         ledger,
@@ -107,6 +107,7 @@ pub(super) fn start_with(
             driver: neargate_runtime::Driver::Process,
             driver_note: None,
         },
+        loopback: None,
         genesis,
     });
     let thread = std::thread::spawn(move || engine.run());

@@ -124,7 +124,7 @@ impl Rig {
                 self.step(&Input::Commands(commands));
                 Ok(answer(&self.platform))
             }
-            Ok(Outcome::Here(_) | Outcome::Away(_)) => unreachable!("it needs no room"),
+            Ok(Outcome::Here(_) | Outcome::Away(_)) => panic!("protection needs no room"),
         };
         protection::worded(&question, answer)
     }

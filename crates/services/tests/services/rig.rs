@@ -78,6 +78,10 @@ impl Rooms for TestRooms {
         RandomState::new().hash_one(0)
     }
 
+    fn endpoint(&self) -> &str {
+        "http://127.0.0.1:4566"
+    }
+
     fn wall_ms(&self) -> u64 {
         WALL_MS
     }
@@ -92,10 +96,6 @@ impl Rooms for TestRooms {
 
     fn registry_login(&self) -> Token {
         self.registry.token(WALL_MS)
-    }
-
-    fn registry_url(&self) -> String {
-        "http://127.0.0.1:4566".to_owned()
     }
 }
 

@@ -1,0 +1,134 @@
+variable "environment" {
+  description = "Which environment this is: one of the keys in environments.tf."
+  type        = string
+  default     = "production"
+
+  validation {
+    condition     = contains(["development", "staging", "production"], var.environment)
+    error_message = "Expected \"development\", \"staging\" or \"production\"."
+  }
+}
+
+variable "region" {
+  description = "Region; the zones in environments.tf belong to it."
+  type        = string
+  default     = "us-west-2"
+}
+
+variable "image_tag" {
+  description = "Tag of the images."
+  type        = string
+  default     = "latest"
+}
+
+variable "image_registry" {
+  description = "Registry the images are pulled from; null for the account's own ECR."
+  type        = string
+  default     = null
+}
+
+variable "enabled_services" {
+  description = "Keys of the services that run; null for all, [] for everything but services."
+  type        = list(string)
+  default     = null
+}
+
+variable "certificate_arn" {
+  description = "Certificate of the load balancer. With it port 443 serves and port 80 redirects there; null serves on port 80."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.certificate_arn == null ? true : can(regex("^arn:aws[a-z-]*:(acm|iam):", var.certificate_arn))
+    error_message = "Expected the ARN of a certificate of ACM, or null."
+  }
+}
+
+variable "enable_alarms" {
+  description = "Whether there are alarms."
+  type        = bool
+  default     = false
+}
+
+variable "alarm_actions" {
+  description = "Topics that alarms tell, besides the system's own."
+  type        = list(string)
+  default     = []
+}
+
+variable "alarm_emails" {
+  description = "Addresses that are told of alarms; each must confirm."
+  type        = list(string)
+  default     = []
+}
+
+variable "interface_endpoints" {
+  description = "AWS services the tasks reach without leaving the network; each costs per hour and zone."
+  type        = list(string)
+  default     = []
+}
+
+variable "flow_logs" {
+  description = "Whether the network's traffic is recorded."
+  type        = bool
+  default     = false
+}
+
+variable "keep_revisions" {
+  description = "Leaves old task definitions active, so that a service can be set back to them; they then stay after a destroy too."
+  type        = bool
+  default     = false
+}
+
+variable "wait_for_steady_state" {
+  description = "Whether an apply waits until every deployment is complete."
+  type        = bool
+  default     = false
+}
+
+variable "services_desired_count" {
+  description = "Tasks of every service, set by each apply; 0 stops everything, whatever min_capacity is."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.services_desired_count >= 0
+    error_message = "Expected 0 or more tasks."
+  }
+}
+
+variable "min_capacity" {
+  description = "Fewest tasks automatic scaling goes down to."
+  type        = number
+  default     = 1
+}
+
+variable "max_capacity" {
+  description = "Most tasks automatic scaling goes up to."
+  type        = number
+  default     = 10
+}
+
+variable "log_retention_days" {
+  description = "Days the lines of the services are kept."
+  type        = number
+  default     = 7
+}
+
+variable "extra_environment" {
+  description = "Further variables per service: key of the service to name to value."
+  type        = map(map(string))
+  default     = {}
+}
+
+variable "database_multi_az" {
+  description = "Keeps a standby of the database in the other zone."
+  type        = bool
+  default     = false
+}
+
+variable "database_encrypted" {
+  description = "Encrypts the database and its backups."
+  type        = bool
+  default     = true
+}

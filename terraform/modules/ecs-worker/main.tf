@@ -1,0 +1,71 @@
+# A service without a port: the same image as its web service, another command.
+module "service" {
+  source = "../fargate-service"
+
+  name                              = var.name
+  family                            = var.family
+  container_name                    = var.container_name
+  cluster                           = var.cluster
+  region                            = var.region
+  account_id                        = var.account_id
+  image                             = var.image
+  repository_arns                   = var.repository_arns
+  cpu                               = var.cpu
+  memory                            = var.memory
+  ephemeral_storage_gib             = var.ephemeral_storage_gib
+  cpu_architecture                  = var.cpu_architecture
+  command                           = var.command
+  environment                       = var.environment
+  secrets                           = var.secrets
+  secret_arns                       = var.secret_arns
+  parameter_arns                    = var.parameter_arns
+  kms_key_arns                      = var.kms_key_arns
+  health_check                      = var.health_check
+  nofile                            = var.nofile
+  stop_timeout                      = var.stop_timeout
+  init_process                      = var.init_process
+  readonly_root_filesystem          = var.readonly_root_filesystem
+  user                              = var.user
+  keep_revisions                    = var.keep_revisions
+  log_group                         = var.log_group
+  log_retention_days                = var.log_retention_days
+  log_kms_key_arn                   = var.log_kms_key_arn
+  log_stream_prefix                 = var.log_stream_prefix
+  log_options                       = var.log_options
+  execution_role_name               = var.execution_role_name
+  execution_role_arn                = var.execution_role_arn
+  task_role_name                    = var.task_role_name
+  task_role_arn                     = var.task_role_arn
+  task_role_statements              = var.task_role_statements
+  desired_count                     = var.desired_count
+  desired_count_on_every_apply      = var.desired_count_on_every_apply
+  capacity_provider_strategy        = var.capacity_provider_strategy
+  minimum_healthy_percent           = var.minimum_healthy_percent
+  maximum_percent                   = var.maximum_percent
+  circuit_breaker                   = var.circuit_breaker
+  circuit_breaker_rollback          = var.circuit_breaker_rollback
+  availability_zone_rebalancing     = var.availability_zone_rebalancing
+  health_check_grace_period_seconds = var.health_check_grace_period_seconds
+  enable_execute_command            = var.enable_execute_command
+  wait_for_steady_state             = var.wait_for_steady_state
+  subnet_ids                        = var.subnet_ids
+  security_group_ids                = var.security_group_ids
+  namespace_id                      = var.namespace_id
+  discovery_name                    = var.discovery_name
+  discovery_ttl                     = var.discovery_ttl
+  custom_metric                     = var.custom_metric
+  schedules                         = var.schedules
+  alarms                            = var.alarms
+  alarm_actions                     = var.alarm_actions
+  tags                              = var.tags
+
+  scaling = var.scaling == null ? null : {
+    min                 = var.scaling.min
+    max                 = var.scaling.max
+    cpu                 = var.scaling.cpu
+    memory              = var.scaling.memory
+    requests_per_target = null
+    scale_out_cooldown  = var.scaling.scale_out_cooldown
+    scale_in_cooldown   = var.scaling.scale_in_cooldown
+  }
+}
