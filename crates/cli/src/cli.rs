@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Ps(commands::ps::Ps),
     /// Show the engine and the load balancer's processes
     Status(commands::status::Status),
+    /// List everything the platform is made of, whoever asked for it
+    Inventory(commands::inventory::Inventory),
     /// Show what has happened to a service, in ECS's words
     Events(commands::events::Events),
     /// Show what a service's containers have written
@@ -122,6 +124,24 @@ impl Driver {
     }
 }
 
+/// Who may send requests to the AWS endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthChoice {
+    /// Everybody on this machine, with any credentials
+    Any,
+    /// Who signs with the access key in the home's file `credentials`, or as a task's role
+    Strict,
+}
+
+impl From<AuthChoice> for neargate_engine::AuthMode {
+    fn from(choice: AuthChoice) -> Self {
+        match choice {
+            AuthChoice::Any => Self::Any,
+            AuthChoice::Strict => Self::Strict,
+        }
+    }
+}
+
 /// Parses the arguments, runs the command and prints its failure once.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -145,6 +165,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(command) => command.run(global),
         Command::Ps(command) => command.run(global),
         Command::Status(command) => command.run(global),
+        Command::Inventory(command) => command.run(global),
         Command::Events(command) => command.run(global),
         Command::Logs(command) => command.run(global),
         Command::Deploy(command) => command.run(global),
@@ -186,6 +207,7 @@ mod tests {
             "serve --resettable --port 4566 --pace 5",
             "ps --json",
             "status --json",
+            "inventory --json",
             "events main/user --follow",
             "logs user -f --task abc --lines 5",
             "deploy user --image repo:2 --env-var A=b --env-var C=d=e",

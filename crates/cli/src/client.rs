@@ -98,6 +98,16 @@ impl Client {
         }
     }
 
+    /// What the platform is made of.
+    pub(crate) fn inventory(
+        &mut self,
+    ) -> Result<BTreeMap<String, BTreeMap<String, serde_json::Value>>, Failure> {
+        match self.ask(&Request::Inventory, TIMEOUT)? {
+            Response::Inventory(inventory) => Ok(inventory),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Everything there is to see.
     pub(crate) fn platform(&mut self) -> Result<PlatformView, Failure> {
         match self.ask(&Request::Platform, TIMEOUT)? {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::data_plane::{ListenerState, Name, TargetGroup};
-use crate::deployment::Revision;
+use crate::deployment::{Deployment, Revision, RolloutState};
 use crate::discovery::DiscoveryServiceSpec;
-use crate::id::ServiceId;
+use crate::id::{DeploymentId, ServiceId, TaskId};
 use crate::input::Command;
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
 use crate::platform::{Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake};
@@ -28,6 +28,13 @@ impl Platform {
             Command::PutVpc(spec) => self.put_vpc(spec, turn),
             Command::PutSubnet(spec) => self.put_subnet(spec, turn),
             Command::PutSecurityGroup(spec) => self.put_security_group(spec, turn),
+            Command::DeleteVpc { name } => self.delete_vpc(name, turn),
+            Command::DeleteSubnet { name } => self.delete_subnet(name, turn),
+            Command::DeleteSecurityGroup { name } => self.delete_security_group(name, turn),
+            Command::SetLoopback { network } => {
+                self.set_loopback(*network, turn);
+                Ok(())
+            }
             Command::PutTaskDefinition(definition) => {
                 self.put_task_definition(definition).map(|_| ())
             }
@@ -49,6 +56,12 @@ impl Platform {
                 self.put_discovery_service(spec, turn);
                 Ok(())
             }
+            Command::DeleteDiscoveryService { dns_name } => {
+                self.delete_discovery_service(dns_name, turn)
+            }
+            Command::SetInstanceHealth { dns_name, task, healthy } => {
+                self.set_instance_health(dns_name, *task, *healthy, turn)
+            }
             Command::DeleteLoadBalancer { name } => self.delete_load_balancer(name, turn),
             Command::DeleteListener { load_balancer, port } => {
                 self.delete_listener(load_balancer, *port, turn)
@@ -62,6 +75,9 @@ impl Platform {
                 self.deploy_changes(service, image.as_deref(), environment, turn)
             }
             Command::Rollback { service, revision } => self.rollback(service, *revision, turn),
+            Command::StopDeployment { service, deployment } => {
+                self.stop_deployment(service, *deployment, turn)
+            }
             Command::Scale { service, desired_count } => {
                 let id = self.service_id(service)?;
                 self.scale(id, *desired_count, turn);
@@ -75,6 +91,7 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteService { service, force } => self.delete_service(service, *force, turn),
+            Command::RunTask(run) => self.run_task(run, turn),
             Command::StopTask { task, reason } => {
                 let live = self.services.task(*task).filter(|t| t.stopped_at.is_none());
                 let Some(id) = live.map(|t| t.id) else {
@@ -117,13 +134,27 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteLogGroup { name } => self.delete_log_group(name, turn),
-            Command::PutSecretValue { name, version, value } => {
-                self.put_secret_value(name, version, value)
+            Command::CreateSecret { name } => self.create_secret(name),
+            Command::PutSecretValue { name, version, value, stages, is_binary } => {
+                let value = (value, *is_binary);
+                self.put_secret_value(name, version, value, stages)
+            }
+            Command::MoveSecretStage { name, stage, to } => {
+                self.move_secret_stage(name, stage, to.as_deref())
+            }
+            Command::DeleteSecret { name, gone_at } => self.delete_secret(name, *gone_at),
+            Command::RestoreSecret { name } => {
+                self.secret_mut(name)?.gone_at = None;
+                Ok(())
             }
             Command::PutParameter { name, value } => {
                 self.put_parameter(name, value);
                 Ok(())
             }
+            Command::DeleteParameter { name } => match self.parameters.remove(name) {
+                Some(_) => Ok(()),
+                None => Err(not_found("parameter", name)),
+            },
             Command::Annotate { subject, note } => {
                 self.annotate(subject, note.as_deref());
                 Ok(())
@@ -169,7 +200,6 @@ impl Platform {
         revision
     }
 
-    /// Tasks belong to services, so a cluster without services has no tasks.
     fn delete_cluster(&mut self, name: &str) -> Result<(), Rejection> {
         if !self.clusters.contains(name) {
             return Err(not_found("cluster", name));
@@ -180,6 +210,14 @@ impl Platform {
                 "cluster {name} cannot be deleted while service {} is {}",
                 service.spec.name,
                 service.status.as_str()
+            )));
+        }
+        let mut tasks = self.services.standalone().filter(|t| t.stopped_at.is_none());
+        if let Some(task) = tasks.find(|t| t.revision.cluster == name) {
+            return Err(Rejection::Invalid(format!(
+                "cluster {name} cannot be deleted while task {} is {}",
+                task.id,
+                task.phase.as_str()
             )));
         }
         self.clusters.remove(name);
@@ -208,7 +246,10 @@ impl Platform {
     }
 
     /// The revision meant by a reference; without a number the newest active one (ECS-TD-8).
-    fn resolve(&self, reference: &TaskDefinitionRef) -> Result<Arc<TaskDefinition>, Rejection> {
+    pub(crate) fn resolve(
+        &self,
+        reference: &TaskDefinitionRef,
+    ) -> Result<Arc<TaskDefinition>, Rejection> {
         let revisions = self.families.get(&reference.family);
         let not_found = || Rejection::NotFound {
             kind: "task definition",
@@ -316,6 +357,43 @@ impl Platform {
             }
         }
         turn.dirty_names.insert(dns_name);
+    }
+
+    fn delete_discovery_service(
+        &mut self,
+        dns_name: &str,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let Some(name) = self.names.get(dns_name) else {
+            return Err(not_found("discovery service", dns_name));
+        };
+        if !name.instances.is_empty() {
+            return Err(Rejection::Invalid(format!(
+                "discovery service {dns_name} cannot be deleted while it has {} instances",
+                name.instances.len()
+            )));
+        }
+        self.names.remove(dns_name);
+        turn.dirty_names.insert(dns_name.to_owned());
+        Ok(())
+    }
+
+    fn set_instance_health(
+        &mut self,
+        dns_name: &str,
+        task: TaskId,
+        healthy: bool,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let name = self.names.get_mut(dns_name);
+        let Some(instance) = name.and_then(|name| name.instances.get_mut(&task)) else {
+            return Err(not_found("discovery instance", &task.to_string()));
+        };
+        if instance.healthy != healthy {
+            instance.healthy = healthy;
+            turn.dirty_names.insert(dns_name.to_owned());
+        }
+        Ok(())
     }
 
     fn delete_load_balancer(&mut self, name: &str, turn: &mut Turn) -> Result<(), Rejection> {
@@ -538,7 +616,7 @@ impl Platform {
             Some(number) => number,
             None => {
                 let service = self.services.get(&id);
-                let other = |d: &&crate::deployment::Deployment| {
+                let other = |d: &&Deployment| {
                     d.completed && d.revision.definition.revision != current.definition.revision
                 };
                 let live = service.and_then(|s| s.deployments.iter().find(other));
@@ -565,6 +643,33 @@ impl Platform {
         let target = Revision { definition, ..(*current).clone() };
         let reason = format!("ECS deployment rolling back to {}.", target.definition.reference());
         self.deploy(id, Arc::new(target), Some(reason), turn);
+        Ok(())
+    }
+
+    fn stop_deployment(
+        &mut self,
+        name: &ServiceName,
+        deployment: DeploymentId,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let id = self.service_id(name)?;
+        let Some(service) = self.services.get_mut(&id) else { return Ok(()) };
+        let earlier = service.deployments.iter().chain(&service.past_deployments);
+        if !earlier.clone().any(|d| d.completed && d.id != deployment) {
+            return Err(Rejection::Invalid(format!(
+                "service {name} has no earlier completed deployment to go back to"
+            )));
+        }
+        let under_way = |d: &&mut Deployment| {
+            d.id == deployment && d.rollout == RolloutState::InProgress && !d.is_rollback
+        };
+        let Some(primary) = service.deployments.first_mut().filter(under_way) else {
+            return Err(Rejection::Invalid(format!(
+                "deployment {deployment} of service {name} is not under way any more"
+            )));
+        };
+        primary.fail(turn.now, "ECS deployment stopped by user.");
+        self.roll_back(id, "ECS deployment stopped by user", turn);
         Ok(())
     }
 

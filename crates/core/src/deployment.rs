@@ -15,7 +15,7 @@ use crate::time::Time;
 pub struct Revision {
     /// Cluster name.
     pub cluster: String,
-    /// Service name.
+    /// Service name; empty for a standalone task.
     pub service: String,
     /// What its tasks run.
     pub definition: Arc<TaskDefinition>,
@@ -39,7 +39,7 @@ pub enum RolloutState {
     InProgress,
     /// The service reached a steady state with it.
     Completed,
-    /// The circuit breaker tripped.
+    /// The circuit breaker tripped, or a user stopped it.
     Failed,
 }
 
@@ -78,9 +78,12 @@ pub struct Deployment {
     pub created_at: Time,
     /// When its state last changed.
     pub updated_at: Time,
+    /// When it completed or failed.
+    #[serde(default)]
+    pub finished_at: Option<Time>,
     /// It once completed.
     pub completed: bool,
-    /// The circuit breaker made it; it has no breaker of its own (ECS-CB-7).
+    /// It goes back from one that failed; it has no breaker of its own (ECS-CB-7).
     pub is_rollback: bool,
 }
 
@@ -97,6 +100,7 @@ impl Deployment {
             next_start_at: Time(0),
             created_at: now,
             updated_at: now,
+            finished_at: None,
             completed: false,
             is_rollback: false,
         }
@@ -112,12 +116,14 @@ impl Deployment {
         self.rollout = RolloutState::Completed;
         self.completed = true;
         self.updated_at = now;
+        self.finished_at = Some(now);
         self.reason = format!("ECS deployment {} completed.", self.id);
     }
 
-    pub(crate) fn fail(&mut self, now: Time) {
+    pub(crate) fn fail(&mut self, now: Time, reason: &str) {
         self.rollout = RolloutState::Failed;
         self.updated_at = now;
-        self.reason = "ECS deployment circuit breaker: tasks failed to start.".to_owned();
+        self.finished_at = Some(now);
+        self.reason = reason.to_owned();
     }
 }

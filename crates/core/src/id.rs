@@ -76,6 +76,11 @@ impl<'de> Deserialize<'de> for TaskId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeploymentId(pub u64);
 
+impl DeploymentId {
+    /// Counts the tasks that belong to no service. No deployment ever gets this id.
+    pub const NONE: DeploymentId = DeploymentId(0);
+}
+
 impl fmt::Display for DeploymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ecs-svc/{:019}", self.0)
@@ -85,6 +90,11 @@ impl fmt::Display for DeploymentId {
 /// A service's place in the platform. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceId(pub u32);
+
+impl ServiceId {
+    /// Holds the tasks that belong to no service. No service ever gets this id.
+    pub const NONE: ServiceId = ServiceId(u32::MAX);
+}
 
 /// Counts publications to the data plane (edge and DNS). The data plane acknowledges a generation
 /// once no request can be routed by an older table any more.

@@ -1,14 +1,15 @@
 //! Everything that can change the platform: commands, observations, time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::discovery::DiscoveryServiceSpec;
-use crate::id::{Generation, TaskId};
+use crate::id::{DeploymentId, Generation, TaskId};
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetAddress, TargetGroupSpec};
 use crate::log_group::LogGroupSpec;
 use crate::network::{SecurityGroupSpec, SubnetSpec, VpcSpec};
+use crate::run_task::RunTask;
 use crate::secrets::Sealed;
 use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
 use crate::target_health::TargetHealth;
@@ -40,6 +41,27 @@ pub enum Command {
     PutSubnet(SubnetSpec),
     /// A security group with all its rules. Groups may refer to groups that come later.
     PutSecurityGroup(SecurityGroupSpec),
+    /// Removes a VPC without subnets and security groups.
+    DeleteVpc {
+        /// VPC name.
+        name: String,
+    },
+    /// Removes a subnet that no service and no load balancer is in.
+    DeleteSubnet {
+        /// Subnet name.
+        name: String,
+    },
+    /// Removes a security group that nothing is a member of and no other group's rule refers to.
+    DeleteSecurityGroup {
+        /// Security group name.
+        name: String,
+    },
+    /// Which addresses of this machine tasks get: those of their subnets, or, where there is no
+    /// network but loopback, others of 127.H.0.0/16 in their place. Addresses that are held stay.
+    SetLoopback {
+        /// H; `None` for the subnets' own addresses.
+        network: Option<u8>,
+    },
     /// Removes a cluster that has no services (ERR-ECS-11).
     DeleteCluster {
         /// Cluster name.
@@ -64,6 +86,21 @@ pub enum Command {
     PutListener(ListenerSpec),
     /// A discovery service by DNS name.
     PutDiscoveryService(DiscoveryServiceSpec),
+    /// Removes a discovery service that has no instances (DISC-NS-6).
+    DeleteDiscoveryService {
+        /// `<service>.<namespace>`.
+        dns_name: String,
+    },
+    /// Custom health of a registered instance (DISC-INST-5). A change of the containers' health
+    /// takes its place.
+    SetInstanceHealth {
+        /// `<service>.<namespace>`.
+        dns_name: String,
+        /// The task that is the instance.
+        task: TaskId,
+        /// Whether it is to be found.
+        healthy: bool,
+    },
     /// Removes a load balancer with its listeners.
     DeleteLoadBalancer {
         /// Load balancer name.
@@ -108,6 +145,14 @@ pub enum Command {
         /// Revision of the service's family.
         revision: Option<u32>,
     },
+    /// StopServiceDeployment: gives up the deployment under way and goes back to the last completed
+    /// one.
+    StopDeployment {
+        /// Which service.
+        service: ServiceName,
+        /// Its newest deployment.
+        deployment: DeploymentId,
+    },
     /// UpdateService with a desired count only; starts no deployment.
     Scale {
         /// Which service.
@@ -129,6 +174,9 @@ pub enum Command {
         /// Also while it has tasks.
         force: bool,
     },
+    /// Tasks that belong to no service. As many are started as there is room for; the same token
+    /// again starts none.
+    RunTask(Box<RunTask>),
     /// StopTask (ECS-STOP-2).
     StopTask {
         /// Which task.
@@ -172,7 +220,12 @@ pub enum Command {
         /// Log group name.
         name: String,
     },
-    /// A new current version of a secret, which is made if there is none of that name.
+    /// A secret without a value yet.
+    CreateSecret {
+        /// Secret name.
+        name: String,
+    },
+    /// A new version of a secret, which is made if there is none of that name.
     PutSecretValue {
         /// Secret name.
         name: String,
@@ -180,6 +233,34 @@ pub enum Command {
         version: String,
         /// The value.
         value: Sealed,
+        /// Its staging labels; none make it the current version.
+        #[serde(default)]
+        stages: BTreeSet<String>,
+        /// The value is base64 of bytes.
+        #[serde(default)]
+        is_binary: bool,
+    },
+    /// Puts a staging label on another version, or on none.
+    MoveSecretStage {
+        /// Secret name.
+        name: String,
+        /// The label.
+        stage: String,
+        /// Version id.
+        to: Option<String>,
+    },
+    /// Gives no value of a secret any more, and forgets it at that time, until when it can be
+    /// restored.
+    DeleteSecret {
+        /// Secret name.
+        name: String,
+        /// When; at once if that has passed.
+        gone_at: Time,
+    },
+    /// A secret that is to be deleted stays.
+    RestoreSecret {
+        /// Secret name.
+        name: String,
     },
     /// A new version of a parameter, which is made if there is none of that name.
     PutParameter {
@@ -187,6 +268,11 @@ pub enum Command {
         name: String,
         /// The value.
         value: Sealed,
+    },
+    /// Forgets a parameter with all its versions.
+    DeleteParameter {
+        /// Parameter name with its path.
+        name: String,
     },
     /// Keeps what a client said about a thing and wants to read back, but what changes nothing
     /// here. Never refused.

@@ -9,6 +9,7 @@
 //! - what a service does next: [`rolling`] (pure), carried out by `service_scheduler`
 //! - what a task does next: `task_lifecycle`; how it counts: `task_state`; where it is: [`tasks`]
 //! - when a deployment fails: [`circuit_breaker`]; when starts slow down: [`throttle`]
+//! - what runs without a service: [`run_task`]
 //! - where a task goes: `placement`, [`capacity`], [`zone_rebalance`]
 //! - what the edge and DNS are told: [`data_plane`]
 //! - how a task finds out about itself: [`metadata`]
@@ -28,6 +29,7 @@ pub mod id;
 pub mod input;
 pub mod load_balancer;
 pub mod log_group;
+mod loopback;
 pub mod metadata;
 pub mod network;
 mod notes;
@@ -36,6 +38,7 @@ pub mod platform;
 mod queries;
 pub mod rng;
 pub mod rolling;
+pub mod run_task;
 pub mod secrets;
 pub mod service;
 mod service_scheduler;

@@ -47,9 +47,16 @@ pub struct SubnetSpec {
 
 impl SubnetSpec {
     fn size(&self) -> u32 {
-        1 << (32 - u32::from(self.prefix.clamp(8, 28)))
+        size(self.prefix)
     }
 }
+
+fn size(prefix: u8) -> u32 {
+    1 << (32 - u32::from(prefix.clamp(8, 28)))
+}
+
+/// Prefix length of a range that stands in for a subnet's own.
+const STAND_IN_PREFIX: u8 = 24;
 
 /// A security group: who may connect to its members, and where its members may connect to.
 /// Answers of an allowed connection always pass. A member of several groups may do what any of
@@ -113,6 +120,9 @@ pub struct Subnet {
     zone: Arc<str>,
     next: u32,
     used: Offsets,
+    /// Where its addresses are instead, when those of the range are not this machine's to give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stand_in: Option<Ipv4Addr>,
 }
 
 /// Distances from the base, one bit each: a service's tasks are all over the range, and looking
@@ -183,7 +193,28 @@ impl Subnet {
     #[must_use]
     pub fn new(spec: SubnetSpec) -> Self {
         let (name, zone) = (Arc::from(&*spec.name), Arc::from(&*spec.zone));
-        Self { spec, name, zone, next: RESERVED_LOW, used: Offsets::default() }
+        Self { spec, name, zone, next: RESERVED_LOW, used: Offsets::default(), stand_in: None }
+    }
+
+    /// An empty subnet whose addresses come from the /24 that begins here.
+    pub(crate) fn elsewhere(spec: SubnetSpec, stand_in: Option<Ipv4Addr>) -> Self {
+        Self { stand_in, ..Self::new(spec) }
+    }
+
+    /// Where its addresses come from: first address and prefix length. The range of its
+    /// description, unless the platform has loopback addresses only.
+    #[must_use]
+    pub fn range(&self) -> (Ipv4Addr, u8) {
+        match self.stand_in {
+            Some(base) => (base, self.spec.prefix.max(STAND_IN_PREFIX)),
+            None => (self.spec.base, self.spec.prefix),
+        }
+    }
+
+    /// How many addresses nobody holds, by its description.
+    #[must_use]
+    pub fn available(&self) -> u32 {
+        self.spec.size().saturating_sub(RESERVED_LOW + RESERVED_HIGH + self.held())
     }
 
     pub(crate) fn name(&self) -> Arc<str> {
@@ -209,7 +240,7 @@ impl Subnet {
     /// Whether an address is free.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.held() < self.spec.size() - RESERVED_LOW - RESERVED_HIGH
+        self.held() < size(self.range().1) - RESERVED_LOW - RESERVED_HIGH
     }
 
     /// Hands out an address. Goes round the range before it uses one again, so that a stale
@@ -218,19 +249,20 @@ impl Subnet {
         if !self.has_room() {
             return None;
         }
-        let end = self.spec.size() - RESERVED_HIGH;
+        let (base, prefix) = self.range();
+        let end = size(prefix) - RESERVED_HIGH;
         loop {
             let offset = self.next;
             self.next = if offset + 1 >= end { RESERVED_LOW } else { offset + 1 };
             if self.used.insert(offset) {
-                return Some(Ipv4Addr::from(u32::from(self.spec.base) + offset));
+                return Some(Ipv4Addr::from(u32::from(base) + offset));
             }
         }
     }
 
     /// Takes an address back.
     pub fn release(&mut self, address: Ipv4Addr) {
-        self.used.remove(u32::from(address).wrapping_sub(u32::from(self.spec.base)));
+        self.used.remove(u32::from(address).wrapping_sub(u32::from(self.range().0)));
     }
 }
 

@@ -133,7 +133,7 @@ impl Platform {
     }
 
     /// Zones of the revision that exist now, each with a subnet that has room.
-    fn usable_zones(&self, revision: &Revision) -> BTreeMap<&str, &str> {
+    pub(crate) fn usable_zones(&self, revision: &Revision) -> BTreeMap<&str, &str> {
         let mut zones = BTreeMap::new();
         for name in &revision.subnets {
             let Some(subnet) = self.subnets.get(name) else { continue };

@@ -180,6 +180,9 @@ pub struct Platform {
     pub(crate) vpcs: BTreeMap<String, VpcSpec>,
     pub(crate) subnets: BTreeMap<String, Subnet>,
     pub(crate) security_groups: BTreeMap<String, SecurityGroupSpec>,
+    /// H of 127.H.0.0/16 where addresses stand in for those of the subnets.
+    #[serde(default)]
+    pub(crate) loopback: Option<u8>,
     pub(crate) families: BTreeMap<String, Vec<Registered>>,
     pub(crate) load_balancers: BTreeMap<String, LoadBalancer>,
     pub(crate) target_groups: BTreeMap<String, TargetGroup>,
@@ -227,6 +230,7 @@ impl Platform {
             vpcs: BTreeMap::new(),
             subnets: BTreeMap::new(),
             security_groups: BTreeMap::new(),
+            loopback: None,
             families: BTreeMap::new(),
             load_balancers: BTreeMap::new(),
             target_groups: BTreeMap::new(),
@@ -364,6 +368,11 @@ impl Platform {
     /// Tasks, also recently stopped ones, by id.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.services.tasks()
+    }
+
+    /// Tasks that belong to no service, also recently stopped ones.
+    pub fn standalone_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.services.standalone()
     }
 
     /// The task with that id.

@@ -34,6 +34,17 @@ impl Platform {
         self.vpcs.get(name)
     }
 
+    /// VPCs by name.
+    pub fn vpcs(&self) -> impl Iterator<Item = &VpcSpec> {
+        self.vpcs.values()
+    }
+
+    /// H when tasks get addresses of 127.H.0.0/16 instead of their subnets' own.
+    #[must_use]
+    pub fn loopback(&self) -> Option<u8> {
+        self.loopback
+    }
+
     /// Security groups by name.
     pub fn security_groups(&self) -> impl Iterator<Item = &SecurityGroupSpec> {
         self.security_groups.values()

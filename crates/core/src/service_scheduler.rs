@@ -87,18 +87,23 @@ impl Platform {
         if !configuration.circuit_breaker || !watched || !primary.breaker.is_tripped(desired) {
             return;
         }
-        primary.fail(turn.now);
+        primary.fail(turn.now, "ECS deployment circuit breaker: tasks failed to start.");
         let name = service.spec.name.service.clone();
         turn.say(id, event::deployment_failed(&name, primary.id));
-        if !configuration.rollback {
-            return;
+        if configuration.rollback {
+            self.roll_back(id, "ECS deployment circuit breaker", turn);
         }
+    }
+
+    /// Back to the last completed deployment, if there is one.
+    pub(crate) fn roll_back(&mut self, id: ServiceId, cause: &str, turn: &mut Turn) {
+        let Some(service) = self.services.get(&id) else { return };
+        let name = service.spec.name.service.clone();
         let live = service.deployments.iter().find(|d| d.completed);
         let good = live.or_else(|| service.past_deployments.iter().find(|d| d.completed));
         let Some((good, revision)) = good.map(|d| (d.id, Arc::clone(&d.revision))) else { return };
         turn.say(id, event::rolling_back(&name, good));
-        let reason =
-            format!("ECS deployment circuit breaker: rolling back to deploymentId {good}.");
+        let reason = format!("{cause}: rolling back to deploymentId {good}.");
         self.deploy(id, revision, Some(reason), turn);
         if let Some(primary) = self.services.get_mut(&id).and_then(|s| s.deployments.first_mut()) {
             primary.is_rollback = true;

@@ -9,6 +9,7 @@ use crate::deployment::Revision;
 use crate::effect::TaskLaunch;
 use crate::id::{DeploymentId, Generation, ServiceId, TaskId};
 use crate::input::{ContainerHealth, Exit};
+use crate::run_task::RunTask;
 use crate::service::{CapacityProvider, MAX_LOAD_BALANCERS};
 use crate::target_health::TargetState;
 use crate::task_definition::{DependencyCondition, TaskDefinition};
@@ -168,7 +169,7 @@ pub struct Task {
     pub stop: Option<Box<Stop>>,
     /// When it became RUNNING.
     pub started_at: Option<Time>,
-    /// The deployment that counts it.
+    /// The deployment that counts it; [`DeploymentId::NONE`] for a standalone task.
     pub deployment: DeploymentId,
     /// What it runs and where it registers.
     pub revision: Arc<Revision>,
@@ -178,7 +179,7 @@ pub struct Task {
     pub protected_until: Option<Time>,
     /// In the definition's order.
     pub containers: Vec<Container>,
-    /// The service that owns it.
+    /// The service that owns it; [`ServiceId::NONE`] for a standalone task.
     pub service: ServiceId,
     /// Where its capacity comes from.
     pub capacity: CapacityProvider,
@@ -214,6 +215,9 @@ pub struct Task {
     pub execution_stopped_at: Option<Time>,
     /// When it became STOPPED.
     pub stopped_at: Option<Time>,
+    /// What asked for it, if it is standalone.
+    #[serde(default)]
+    pub run: Option<Arc<RunTask>>,
 }
 
 /// What a new task is made from.
@@ -258,6 +262,33 @@ impl Task {
             stopping_at: None,
             execution_stopped_at: None,
             stopped_at: None,
+            run: None,
+        }
+    }
+
+    /// Name of the service that owns it; `None` for a standalone task.
+    #[must_use]
+    pub fn service_name(&self) -> Option<&str> {
+        self.run.is_none().then_some(self.revision.service.as_str())
+    }
+
+    /// startedBy: the deployment of a service's task (ECS-TASK-11), else what RunTask said.
+    #[must_use]
+    pub fn started_by(&self) -> Option<String> {
+        match &self.run {
+            None => Some(self.started_by.to_string()),
+            Some(run) => run.started_by.clone(),
+        }
+    }
+
+    /// ECS-TASK-11.
+    #[must_use]
+    pub fn group(&self) -> String {
+        match &self.run {
+            None => format!("service:{}", self.revision.service),
+            Some(run) => {
+                run.group.clone().unwrap_or_else(|| format!("family:{}", self.definition().family))
+            }
         }
     }
 
@@ -318,7 +349,7 @@ impl Task {
         Arc::new(TaskLaunch {
             task: self.id,
             cluster: self.revision.cluster.clone(),
-            service: Some(self.revision.service.clone()),
+            service: self.service_name().map(str::to_owned),
             definition: Arc::clone(self.definition()),
             zone: self.zone.to_string(),
             subnet: self.subnet.to_string(),

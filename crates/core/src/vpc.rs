@@ -6,10 +6,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::commands::not_found;
+use crate::deployment::Revision;
 use crate::effect::{Effect, Interface, Network};
 use crate::load_balancer::LoadBalancerSpec;
-use crate::network::{SecurityGroupSpec, Subnet, SubnetSpec, VpcSpec};
-use crate::platform::{LoadBalancer, Platform, Rejection};
+use crate::network::{Peer, SecurityGroupSpec, Subnet, SubnetSpec, VpcSpec};
+use crate::platform::{LoadBalancer, Platform, Rejection, ServiceStatus};
 use crate::time::Time;
 use crate::turn::Turn;
 
@@ -57,12 +58,11 @@ impl Platform {
             let place = |s: &SubnetSpec| (s.vpc.clone(), s.zone.clone(), s.base, s.prefix);
             place(&subnet.spec) != place(spec)
         });
+        let held = self.tasks_hold(&spec.name);
         match self.subnets.get_mut(&spec.name) {
             Some(subnet) if !moves => subnet.spec = spec.clone(),
             Some(subnet) => {
-                let of_balancers =
-                    self.load_balancers.values().filter_map(|b| b.addresses.get(&spec.name));
-                if subnet.held() as usize > of_balancers.count() {
+                if held {
                     return Err(Rejection::Invalid(format!(
                         "subnet {} cannot move from {} {}/{} to {} {}/{} while tasks hold \
                          addresses from it",
@@ -75,22 +75,101 @@ impl Platform {
                         spec.prefix
                     )));
                 }
-                *subnet = Subnet::new(spec.clone());
-                for balancer in self.load_balancers.values_mut() {
-                    if let Some(address) = balancer.addresses.get_mut(&spec.name)
-                        && let Some(new) = subnet.allocate()
-                    {
-                        *address = new;
-                    }
-                }
-                turn.stale_sources = true;
+                self.make_way(spec, turn)?;
+                self.found_subnet(spec, turn);
             }
             None => {
-                self.subnets.insert(spec.name.clone(), Subnet::new(spec.clone()));
+                self.make_way(spec, turn)?;
+                self.found_subnet(spec, turn);
             }
         }
         turn.dirty_network = true;
         Ok(())
+    }
+
+    /// Whether tasks hold addresses of the subnet.
+    pub(crate) fn tasks_hold(&self, subnet: &str) -> bool {
+        let of_balancers =
+            self.load_balancers.values().filter(|b| b.addresses.contains_key(subnet));
+        self.subnets.get(subnet).is_some_and(|s| s.held() as usize > of_balancers.count())
+    }
+
+    pub(crate) fn delete_vpc(&mut self, name: &str, turn: &mut Turn) -> Result<(), Rejection> {
+        if !self.vpcs.contains_key(name) {
+            return Err(not_found("VPC", name));
+        }
+        let subnet = self.subnets.values().find(|s| s.spec.vpc == name);
+        let subnet = subnet.map(|s| format!("subnet {}", s.spec.name));
+        let group = self.security_groups.values().find(|g| g.vpc == name);
+        if let Some(held) = subnet.or(group.map(|g| format!("security group {}", g.name))) {
+            let message = format!("VPC {name} cannot be deleted while it has {held}");
+            return Err(Rejection::Invalid(message));
+        }
+        self.vpcs.remove(name);
+        turn.dirty_network = true;
+        Ok(())
+    }
+
+    pub(crate) fn delete_subnet(&mut self, name: &str, turn: &mut Turn) -> Result<(), Rejection> {
+        let Some(subnet) = self.subnets.get(name) else {
+            return Err(not_found("subnet", name));
+        };
+        let mut balancers = self.load_balancers.values();
+        let balancer = balancers.find(|b| b.addresses.contains_key(name));
+        let user = self.service_with(|revision| revision.subnets.iter().any(|s| s == name));
+        let user = balancer.map(|b| format!("load balancer {}", b.spec.name)).or(user);
+        if let Some(user) = user.or((!subnet.is_idle()).then(|| "a task".to_owned())) {
+            let message = format!("subnet {name} cannot be deleted while {user} is in it");
+            return Err(Rejection::Invalid(message));
+        }
+        self.subnets.remove(name);
+        turn.dirty_network = true;
+        Ok(())
+    }
+
+    pub(crate) fn delete_security_group(
+        &mut self,
+        name: &str,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        if !self.security_groups.contains_key(name) {
+            return Err(not_found("security group", name));
+        }
+        let has = |groups: &[String]| groups.iter().any(|g| g == name);
+        let balancer = self.load_balancers.values().find(|b| has(&b.spec.security_groups));
+        let balancer = balancer.map(|b| format!("load balancer {}", b.spec.name));
+        let member = balancer.or(self.service_with(|revision| has(&revision.security_groups)));
+        if let Some(member) = member {
+            return Err(Rejection::Invalid(format!(
+                "security group {name} cannot be deleted while {member} is a member of it"
+            )));
+        }
+        let refers = |group: &&SecurityGroupSpec| {
+            let mut peers = group.ingress.iter().chain(&group.egress).map(|r| &r.peer);
+            group.name != name && peers.any(|p| matches!(p, Peer::Group(peer) if peer == name))
+        };
+        if let Some(other) = self.security_groups.values().find(refers) {
+            return Err(Rejection::Invalid(format!(
+                "security group {name} cannot be deleted while a rule of {} refers to it",
+                other.name
+            )));
+        }
+        self.security_groups.remove(name);
+        turn.dirty_network = true;
+        Ok(())
+    }
+
+    /// A service that is not gone and has such a revision, or tasks of one.
+    fn service_with(&self, is_such: impl Fn(&Revision) -> bool) -> Option<String> {
+        let services = self.services.values().filter(|s| s.status != ServiceStatus::Inactive);
+        services
+            .filter(|service| {
+                let deployed = service.deployments.iter().map(|d| &d.revision);
+                let mut running = service.tasks.values().map(|t| &t.revision);
+                deployed.into_iter().any(|r| is_such(r)) || running.any(|r| is_such(r))
+            })
+            .map(|service| format!("service {}", service.spec.name))
+            .next()
     }
 
     pub(crate) fn put_security_group(
@@ -217,4 +296,81 @@ impl Platform {
 fn contains(vpc: &VpcSpec, subnet: &SubnetSpec) -> bool {
     let mask = u32::MAX.checked_shl(32 - u32::from(vpc.prefix)).unwrap_or(0);
     subnet.prefix >= vpc.prefix && u32::from(subnet.base) & mask == u32::from(vpc.base) & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::{Command, Input};
+    use crate::network::{Internet, Protocol, SecurityRule};
+    use crate::platform::Identity;
+
+    fn group(name: &str, peer: Option<&str>) -> Command {
+        let rule = peer.map(|peer| SecurityRule {
+            protocol: Protocol::All,
+            ports: None,
+            peer: Peer::Group(peer.to_owned()),
+        });
+        Command::PutSecurityGroup(SecurityGroupSpec {
+            name: name.into(),
+            vpc: "v".into(),
+            ingress: rule.into_iter().collect(),
+            egress: Vec::new(),
+        })
+    }
+
+    fn step(platform: &mut Platform, commands: Vec<Command>) -> Result<(), Rejection> {
+        platform.step(Time(0), &Input::Commands(commands)).result
+    }
+
+    /// What is in use stays, and says who uses it; in the order of a destroy everything goes.
+    #[test]
+    fn parts_of_a_network_go_once_nothing_uses_them() {
+        let identity = Identity { account: "000000000000".into(), region: "us-east-1".into() };
+        let mut platform = Platform::new(identity, 1);
+        let base = Ipv4Addr::new(10, 0, 0, 0);
+        let subnet = SubnetSpec {
+            name: "a".into(),
+            vpc: "v".into(),
+            internet: Internet::None,
+            zone: "z".into(),
+            base,
+            prefix: 24,
+        };
+        let balancer = LoadBalancerSpec {
+            name: "lb".into(),
+            internet_facing: true,
+            subnets: vec!["a".into()],
+            security_groups: vec!["members".into()],
+            idle_timeout_ms: 60_000,
+            tags: BTreeMap::new(),
+        };
+        let made = vec![
+            Command::PutVpc(VpcSpec { name: "v".into(), base, prefix: 16 }),
+            Command::PutSubnet(subnet),
+            group("members", Some("members")),
+            group("peers", Some("members")),
+            Command::PutLoadBalancer(balancer),
+        ];
+        assert_eq!(step(&mut platform, made), Ok(()));
+        let vpc = || Command::DeleteVpc { name: "v".into() };
+        let subnet = || Command::DeleteSubnet { name: "a".into() };
+        let of = |name: &str| Command::DeleteSecurityGroup { name: name.into() };
+        let mut refused = |command| match step(&mut platform, vec![command]) {
+            Err(Rejection::Invalid(why)) => why,
+            other => panic!("not refused: {other:?}"),
+        };
+        assert!(refused(vpc()).ends_with("while it has subnet a"));
+        assert!(refused(subnet()).ends_with("while load balancer lb is in it"));
+        assert!(refused(of("members")).ends_with("while load balancer lb is a member of it"));
+        let gone = Command::DeleteLoadBalancer { name: "lb".into() };
+        assert_eq!(step(&mut platform, vec![gone]), Ok(()));
+        let why = step(&mut platform, vec![of("members")]).expect_err("a rule refers to it");
+        assert!(why.to_string().ends_with("while a rule of peers refers to it"));
+        let rest = vec![of("peers"), of("members"), subnet(), vpc()];
+        assert_eq!(step(&mut platform, rest), Ok(()));
+        let network = platform.network();
+        assert!(network.vpcs.is_empty() && network.subnets.is_empty());
+        assert!(step(&mut platform, vec![vpc()]).is_err());
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::options::AuthMode;
 use neargate_core::input::Command;
 pub use neargate_runtime::ImageSource;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub enum Request {
     Status,
     /// Answered by `Platform`.
     Platform,
+    /// Answered by `Inventory`.
+    Inventory,
     /// Newest events of a service, oldest first; answered by `Events`.
     Events {
         /// Cluster; may be left out when the service name is unique.
@@ -50,6 +53,8 @@ pub enum Response {
     Status(Status),
     /// Everything there is to see.
     Platform(PlatformView),
+    /// By kind, then by name: what the platform is made of, as it was asked for.
+    Inventory(BTreeMap<String, BTreeMap<String, serde_json::Value>>),
     /// Events of one service, oldest first.
     Events(Vec<EventView>),
     /// Durable.
@@ -101,6 +106,9 @@ pub struct Status {
     /// What this machine lacks for a better driver, in one line.
     #[serde(default)]
     pub driver_note: Option<String>,
+    /// Who may send requests to the AWS endpoint.
+    #[serde(default)]
+    pub auth: AuthMode,
     /// Platform seconds per real second.
     pub pace: u32,
     /// State directory.

@@ -24,6 +24,7 @@ use crate::data_plane;
 use crate::edge_link::EdgeLink;
 use crate::error::EngineError;
 use crate::event::{EdgeConnection, Event, Reply};
+use crate::inventory::inventory;
 use crate::ledger::{Ledger, NotCommitted, in_full};
 use crate::metadata::{self, MetadataCall};
 use crate::record::Record;
@@ -37,6 +38,8 @@ use crate::views;
 const BATCH: usize = 1024;
 /// How often a journal that could not be written is tried again.
 const STUCK_RETRY: Duration = Duration::from_millis(500);
+/// By so much the platform's time may be behind when an operation reads it.
+const STALE_MS: u64 = 1000;
 /// Reports kept in memory while the journal cannot be written.
 const STUCK_LIMIT: usize = 200_000;
 /// An edge that was told to end closes its connection within this time.
@@ -52,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) events: Receiver<Event>,
     pub(crate) status: StatusParts,
+    /// H of 127.H.0.0/16 when tasks have no network but loopback.
+    pub(crate) loopback: Option<u8>,
     /// The first record of a platform that starts over.
     pub(crate) genesis: fn(&neargate_core::Identity) -> Record,
 }
@@ -126,6 +131,7 @@ impl Engine {
     /// Takes over what runs on this machine: what happened while no engine was there comes first,
     /// then what was asked for and may not have been done, then what nobody wants any more.
     fn find_tasks(&mut self) -> Result<(), EngineError> {
+        self.settle_loopback()?;
         let mut observations = self.parts.tasks.recover();
         let known = self.parts.tasks.known_tasks();
         observations.extend(self.vanished(&known));
@@ -337,6 +343,15 @@ impl Engine {
         Ok(format!("nothing changed: the journal cannot be written: {reason}"))
     }
 
+    /// Tells the platform which addresses this machine has for tasks, unless it knows.
+    fn settle_loopback(&mut self) -> Result<(), EngineError> {
+        let network = self.parts.loopback;
+        if self.platform().loopback() == network {
+            return Ok(());
+        }
+        self.commit(vec![Input::Commands(vec![Command::SetLoopback { network }])], Vec::new())
+    }
+
     /// As of the newest durable input.
     pub(crate) fn platform(&self) -> &Platform {
         self.parts.ledger.platform()
@@ -350,6 +365,16 @@ impl Engine {
     /// What operations may need beside the platform.
     pub(crate) fn rooms(&self) -> &Arc<dyn Rooms> {
         &self.parts.rooms
+    }
+
+    /// Lets an idle platform know what time it is, roughly: operations note the platform's time as
+    /// that of what they make.
+    pub(crate) fn see_the_time(&mut self) -> Result<(), EngineError> {
+        let idle_ms = self.parts.clock.now().since(self.parts.ledger.platform().now());
+        match idle_ms > STALE_MS && self.stuck.is_none() && self.take_down.is_none() {
+            true => self.commit(vec![Input::Tick], Vec::new()),
+            false => Ok(()),
+        }
     }
 
     /// Commands of one client, by themselves. `Err` says why they could not even be tried.
@@ -439,6 +464,7 @@ impl Engine {
                 Response::Status(self.parts.status.now(edge))
             }
             Request::Platform => Response::Platform(views::platform(platform)),
+            Request::Inventory => Response::Inventory(inventory(platform)),
             Request::Events { cluster, service } => {
                 match views::events(platform, cluster.as_deref(), service) {
                     Ok(events) => Response::Events(events),
@@ -477,7 +503,10 @@ impl Engine {
         {
             match take_down::next(self.parts.ledger.platform()) {
                 Next::Wait => break,
-                Next::Done => self.nothing_is_left(),
+                Next::Done => {
+                    self.nothing_is_left();
+                    self.settle_loopback()?;
+                }
                 Next::Commands(commands) => self.commit_own(commands)?,
             }
         }
@@ -507,7 +536,10 @@ impl Engine {
             Some(take_down) if take_down.then == Then::StartOver => {
                 let genesis = (self.parts.genesis)(self.parts.ledger.platform().identity());
                 let response = match self.parts.ledger.reset(&genesis) {
-                    Ok(()) => Response::Accepted,
+                    Ok(()) => {
+                        self.parts.tasks.start_over();
+                        Response::Accepted
+                    }
                     Err(error) => Response::Rejected(in_full(&error)),
                 };
                 // Generations start over: what this edge still says counts by the old ones.

@@ -4,7 +4,7 @@
 //! - what can start work: `event`; the loop that does it: `engine`
 //! - what is durable, and when: `ledger`, `record`
 //! - real time and platform time: `clock`
-//! - the words to the command line: [`api`], over `control_socket`; what it shows: `views`
+//! - the words to the command line: [`api`], over `control_socket`; what it shows: `views`, `inventory`
 //! - the edge: `edge_link`, `edge_process`, `data_plane`; the tasks: `tasks`
 //! - the AWS endpoint: `endpoint`, `endpoint_answer`; what tasks ask about themselves: `metadata`
 //!
@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod authority;
 mod aws;
 mod clock;
 mod control_socket;
@@ -28,6 +29,8 @@ mod engine_tests;
 mod error;
 mod event;
 mod home;
+mod inventory;
+mod key_ring;
 mod ledger;
 mod log;
 mod metadata;
@@ -44,5 +47,5 @@ mod vault;
 mod views;
 
 pub use error::EngineError;
-pub use options::{DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Options};
+pub use options::{AuthMode, DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Options};
 pub use run::run;

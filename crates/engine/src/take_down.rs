@@ -1,4 +1,4 @@
-//! How a platform is taken down: services by force, their tasks awaited, then what they stood
+//! How a platform is taken down: services by force, standalone tasks with them, all awaited, then what they stood
 //! behind. Pure; the engine asks after every turn what is to be done next, so an engine killed in
 //! the middle goes on from wherever the platform is.
 
@@ -24,6 +24,11 @@ pub(crate) fn next(platform: &Platform) -> Next {
     let mut commands: Vec<Command> = active
         .map(|s| Command::DeleteService { service: s.spec.name.clone(), force: true })
         .collect();
+    let standalone = platform.standalone_tasks().filter(|task| task.is_wanted());
+    commands.extend(standalone.map(|task| Command::StopTask {
+        task: task.id,
+        reason: Some("The platform is taken down".to_owned()),
+    }));
     // A rehearsed fault ends with the rehearsal; whoever comes up next starts in a whole world.
     commands
         .extend(platform.lost_zones().map(|zone| Command::RestoreZone { zone: zone.to_owned() }));

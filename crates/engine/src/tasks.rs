@@ -24,6 +24,8 @@ pub(crate) trait Tasks: Send {
         container: String,
         secrets: Result<BTreeMap<String, String>, String>,
     );
+    /// Forgets images and lines of logs: the platform starts over.
+    fn start_over(&self);
     /// Carries an effect out, or leaves it alone when it is none of a task's. Does not block:
     /// what comes of it is observed.
     fn perform(&self, effect: Effect);
@@ -49,6 +51,10 @@ impl Tasks for Runtime {
         secrets: Result<BTreeMap<String, String>, String>,
     ) {
         Runtime::start_container(self, launch, container, secrets);
+    }
+
+    fn start_over(&self) {
+        Runtime::start_over(self);
     }
 
     fn perform(&self, effect: Effect) {

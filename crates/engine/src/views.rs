@@ -149,7 +149,7 @@ fn task(platform: &Platform, task: &Task) -> TaskView {
     let containers = task.definition().containers.iter().zip(&task.containers);
     TaskView {
         id: task.id.to_string(),
-        service: task.revision.service.clone(),
+        service: task.service_name().unwrap_or_default().to_owned(),
         cluster: task.revision.cluster.clone(),
         zone: task.zone.to_string(),
         address: task.address.to_string(),
@@ -158,7 +158,7 @@ fn task(platform: &Platform, task: &Task) -> TaskView {
         health: task_health(platform, task).to_owned(),
         capacity: task.capacity.as_str().to_owned(),
         revision: task.definition().reference(),
-        started_by: task.started_by.to_string(),
+        started_by: task.started_by().unwrap_or_default(),
         started_at_ms: task.started_at.map(|t| t.0),
         stopped_at_ms: task.stopped_at.map(|t| t.0),
         stop_code: task.stop.as_ref().map(|s| s.code.as_str().to_owned()),

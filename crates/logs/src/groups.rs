@@ -143,7 +143,7 @@ impl LogStore {
         }
         let pattern = list.pattern.map(str::to_ascii_lowercase);
         let after = list.token.map(decode_name).transpose()?;
-        let mut names = files::names_in(&files::groups_dir(&self.root), "group.json")?;
+        let mut names = self.group_names()?;
         names.retain(|name| {
             list.prefix.is_none_or(|prefix| name.starts_with(prefix))
                 && pattern.as_ref().is_none_or(|p| name.to_ascii_lowercase().contains(p))
@@ -160,6 +160,14 @@ impl LogStore {
             }
         }
         Ok(Page { items, next_token: page.next_token })
+    }
+
+    /// Names of all groups, in order.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn group_names(&self) -> Result<Vec<String>, Error> {
+        files::names_in(&files::groups_dir(&self.root), "group.json")
     }
 
     /// Sets how many days events are kept; `None` for ever.

@@ -91,16 +91,26 @@ pub fn clear_ground(home: &Path) -> Result<(), String> {
     removed.map_err(|error| format!("removing the platform's control group: {error}"))
 }
 
+/// Frees what belongs to no image any more, and to none of those in use.
+pub(crate) fn free_images(images: &ImageStore, in_use: &BTreeSet<Digest>) {
+    match images.collect_garbage(in_use, UNFINISHED_PUSH) {
+        Ok(freed) => tracing::debug!(?freed, "removed what no image needs"),
+        Err(error) => tracing::warn!("could not free images: {}", error.chain()),
+    }
+}
+
 impl Estate {
     /// Makes the ground below `home`, or finds it again.
-    pub(crate) fn open(home: &Path, backend: BackendKind) -> Result<Self, Error> {
+    pub(crate) fn open(
+        home: &Path,
+        images: Arc<ImageStore>,
+        backend: BackendKind,
+    ) -> Result<Self, Error> {
         let ground = |error: &dyn std::error::Error| Error::Ground { problem: chain(error) };
         let vpc = Vpc::open(&network_directory(home)).map_err(|error| ground(&error))?;
         for address in [LINK_LOCAL_RESOLVER, METADATA] {
             vpc.add_service_address(address).map_err(|error| ground(&error))?;
         }
-        let images = ImageStore::open(home.join("images")).map_err(|error| ground(&error))?;
-        let images = Arc::new(images);
         let cgroup = platform_group(home).map_err(|source| Error::Io {
             action: "look at",
             path: home.to_owned(),
@@ -122,8 +132,9 @@ impl Estate {
         self.vpc.namespace()
     }
 
-    pub(crate) fn image_store(&self) -> Arc<ImageStore> {
-        Arc::clone(&self.images)
+    /// Images are taken from their files again, the store having lost them.
+    pub(crate) fn forget_imports(&self) {
+        self.imported.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// A socket of the platform's network on which the tasks' metadata is served.
@@ -260,11 +271,7 @@ impl Estate {
 
     /// Frees what belongs to no image any more.
     pub(crate) fn collect_garbage(&self) {
-        let in_use = self.in_use().values().flatten().cloned().collect();
-        match self.images.collect_garbage(&in_use, UNFINISHED_PUSH) {
-            Ok(freed) => tracing::debug!(?freed, "removed what no image needs"),
-            Err(error) => tracing::warn!("could not free images: {}", error.chain()),
-        }
+        free_images(&self.images, &self.in_use().values().flatten().copied().collect());
     }
 
     /// Takes an image from files, unless they are the same as when it was last taken.

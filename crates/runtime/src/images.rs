@@ -204,8 +204,8 @@ impl ImageCatalog {
             )),
             Origin::Pushed => Err(not_found(
                 image,
-                "no image source is given for its repository, and the process driver has no \
-                 registry"
+                "no image source is given for its repository, and the process driver runs programs, \
+                 not images that were pushed"
                     .to_owned(),
             )),
         }

@@ -1,6 +1,6 @@
 //! The engine's hands: wishes in, observations out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -24,7 +24,7 @@ use rustix::process::{Pid, Resource, Signal};
 use crate::container::{Surroundings, argv, environment, health_check, restart};
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::estate::Estate;
+use crate::estate::{Estate, free_images};
 use crate::images::{ImageCatalog, ImageSource, Pulled};
 use crate::layout::{ContainerSpec, Layout, LogSpec, TaskSpec, is_container_name, write_json};
 use crate::process::{Identity, Process};
@@ -81,6 +81,8 @@ struct Shared {
     watcher: Watcher,
     releases: AtomicU64,
     log_store: LogStore,
+    /// Whatever the driver: images can be pushed and looked at, if not all run.
+    images: Arc<ImageStore>,
     /// What containers stand on; `None` for plain processes.
     estate: Option<Estate>,
 }
@@ -120,13 +122,17 @@ impl Runtime {
         let catalog = Mutex::new(ImageCatalog::open(layout.images())?);
         let log_store = LogStore::open(&layout.log_store())
             .map_err(|error| Error::Ground { problem: error.to_string() })?;
+        let images = ImageStore::open(options.home.join("images"))
+            .map_err(|error| Error::Ground { problem: error.chain() })?;
+        let images = Arc::new(images);
         let watcher = Watcher::new(layout.clone(), options.binary.clone(), observer)?;
         let estate = match options.driver {
             Driver::Process => None,
             Driver::Container => Some(BackendKind::Libcontainer),
             Driver::Runc => Some(BackendKind::Runc("runc".into())),
         };
-        let estate = estate.map(|backend| Estate::open(&options.home, backend)).transpose()?;
+        let open = |backend| Estate::open(&options.home, Arc::clone(&images), backend);
+        let estate = estate.map(open).transpose()?;
         let shared = Arc::new(Shared {
             dns: RwLock::new(options.dns.clone()),
             path: std::env::var("PATH").ok(),
@@ -136,6 +142,7 @@ impl Runtime {
             watcher,
             releases: AtomicU64::new(0),
             log_store,
+            images,
             estate,
         });
 
@@ -228,10 +235,30 @@ impl Runtime {
         self.shared.estate.as_ref().map(Estate::namespace)
     }
 
-    /// The images of the container drivers.
+    /// The images that were pushed, and those the container drivers have taken from elsewhere.
     #[must_use]
-    pub fn image_store(&self) -> Option<Arc<ImageStore>> {
-        self.shared.estate.as_ref().map(Estate::image_store)
+    pub fn image_store(&self) -> Arc<ImageStore> {
+        Arc::clone(&self.shared.images)
+    }
+
+    /// Forgets what is not the platform's state and was made for it, images and lines of logs: the
+    /// platform starts over, empty.
+    pub fn start_over(&self) {
+        let Shared { images, log_store, estate, .. } = &*self.shared;
+        for repository in images.repositories() {
+            if let Err(error) = images.delete_repository(&repository.name, true) {
+                tracing::error!(repository = repository.name, "{}", error.chain());
+            }
+        }
+        if let Some(estate) = estate {
+            estate.forget_imports();
+        }
+        let forgotten = log_store
+            .group_names()
+            .and_then(|names| names.iter().try_for_each(|name| log_store.delete_group(name)));
+        if let Err(error) = forgotten {
+            tracing::error!(%error, "could not delete the log groups");
+        }
     }
 
     /// A socket in the platform's network on which the tasks' metadata is served; `None` when
@@ -608,12 +635,26 @@ impl Shared {
         }
     }
 
+    /// Takes away what the lifecycle policies of repositories let expire.
+    fn expire_images(&self) {
+        for repository in self.images.repositories() {
+            let name = &repository.name;
+            match self.images.apply_lifecycle_policy(name, wall_ms().unsigned_abs()) {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => tracing::info!(repository = name, images = gone.len(), "expired"),
+                Err(error) => tracing::warn!(repository = name, "{}", error.chain()),
+            }
+        }
+    }
+
     /// Removes what log groups keep no longer and what no image needs, now and every hour until
     /// told to stop.
     fn clean_up(&self, stopped: &Receiver<()>) {
         loop {
-            if let Some(estate) = &self.estate {
-                estate.collect_garbage();
+            self.expire_images();
+            match &self.estate {
+                Some(estate) => estate.collect_garbage(),
+                None => free_images(&self.images, &BTreeSet::new()),
             }
             if let Err(error) = self.log_store.expire(wall_ms()) {
                 tracing::warn!(%error, "could not remove old log events");

@@ -66,6 +66,14 @@ impl Records {
     }
 }
 
+/// What a client sees of a record of a service that writes its members large: these. The small
+/// ones (`tags`) are ours.
+pub(crate) fn shown(record: &Value) -> Value {
+    let members = record.as_object().into_iter().flatten();
+    let large = members.filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_uppercase()));
+    Value::Object(large.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
 fn read(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }

@@ -9,8 +9,8 @@ use crate::fields;
 /// How a service spells a tag's members.
 #[derive(Clone, Copy)]
 pub(crate) struct Spelling {
-    key: &'static str,
-    value: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) value: &'static str,
 }
 
 /// `key`, `value`.
@@ -48,4 +48,36 @@ pub(crate) fn note(note: &mut Value, tags: &BTreeMap<String, String>) {
             false => drop(note.insert("tags".to_owned(), json!(tags))),
         }
     }
+}
+
+/// Adds tags to a note, each in place of one with the same key. Answers how many there are then.
+pub(crate) fn add(note: &mut Value, new: BTreeMap<String, String>) -> usize {
+    let mut own = noted(note);
+    own.extend(new);
+    self::note(note, &own);
+    own.len()
+}
+
+/// Takes the tags with these keys from a note.
+pub(crate) fn remove(note: &mut Value, keys: &[&str]) {
+    let mut own = noted(note);
+    own.retain(|key, _| !keys.contains(&key.as_str()));
+    self::note(note, &own);
+}
+
+/// Tags as some operations take them: one object.
+pub(crate) fn of_map(sent: Option<&Value>) -> BTreeMap<String, String> {
+    let members = sent.and_then(Value::as_object).into_iter().flatten();
+    members.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}
+
+/// The tags of a record as a list of pairs.
+pub(crate) fn listed(record: &Value, spelling: Spelling) -> Value {
+    write(&noted(record), spelling)
+}
+
+/// A record without its tags: what most answers show of it.
+pub(crate) fn without(mut record: Value) -> Value {
+    note(&mut record, &BTreeMap::new());
+    record
 }

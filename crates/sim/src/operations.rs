@@ -87,10 +87,13 @@ pub(crate) fn create(world: &mut World, forms: &[ServiceForm], index: usize, tag
 
 /// Does one random thing.
 pub(crate) fn act(world: &mut World, forms: &[ServiceForm], options: &Options) {
-    let kind = world.rng.below(20);
     if world.platform().is_none() {
         return;
     }
+    if options.standalone && world.rng.below(6) == 0 {
+        return run_task(world, forms, options);
+    }
+    let kind = world.rng.below(20);
     match kind {
         0..5 => deploy(world, forms, options),
         5..8 => scale(world, forms),
@@ -200,6 +203,24 @@ fn scale(world: &mut World, forms: &[ServiceForm]) {
     }
 }
 
+/// Runs tasks beside the services: some end by themselves, some must be stopped.
+fn run_task(world: &mut World, forms: &[ServiceForm], options: &Options) {
+    let index = world.rng.below(forms.len() as u64) as usize;
+    let family = format!("{}-once", forms[index].name);
+    let form = ServiceForm { name: family.clone(), registry: false, ..forms[index].clone() };
+    let good = ["once", "v1", "v2+stubborn", "v3+slow-stop"];
+    let bad = ["once-fail", "missing", "nostart", "crash-late", "oom"];
+    let tag = if options.bad_revisions && world.rng.below(2) == 0 {
+        bad[world.rng.below(bad.len() as u64) as usize]
+    } else {
+        good[world.rng.below(good.len() as u64) as usize]
+    };
+    let count = 1 + world.rng.below(3) as u32;
+    let token = format!("{:x}", world.rng.next_u64());
+    let definition = Command::PutTaskDefinition(Box::new(form.definition(tag)));
+    let _ = world.command(vec![definition, form.run(count, &token)]);
+}
+
 fn live(world: &World, name: &str) -> bool {
     world.platform().is_some_and(|p| p.service(&service_name(name)).is_some())
 }
@@ -221,5 +242,7 @@ fn pick_task(world: &mut World) -> Option<TaskId> {
     let platform: &Platform = world.engine.platform()?;
     let tasks: Vec<TaskId> =
         platform.services().flat_map(|s: &Service| s.tasks.iter().copied()).collect();
+    let standalone = platform.standalone_tasks().filter(|t| t.stopped_at.is_none());
+    let tasks: Vec<TaskId> = tasks.into_iter().chain(standalone.map(|t| t.id)).collect();
     tasks.get(world.rng.below(tasks.len() as u64) as usize).copied()
 }

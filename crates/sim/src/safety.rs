@@ -12,14 +12,13 @@ use neargate_core::input::{Input, Observation};
 use neargate_core::platform::{Service, ServiceStatus};
 use neargate_core::rolling::TaskState;
 use neargate_core::service::CapacityProvider;
-use neargate_core::task::{Phase, StopCode, StopMode, Task};
+use neargate_core::task::{Phase, Stop, StopCode, StopMode, Task};
 
 use crate::edge::Edge;
 
 /// What is remembered of a task from one step to the next.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    service: ServiceId,
     phase: Phase,
     stopping: bool,
     state: TaskState,
@@ -58,6 +57,13 @@ impl Safety {
         signals_come_after_withdrawal(platform, edge, effects)?;
         let mut addresses: BTreeSet<Ipv4Addr> = BTreeSet::new();
         let mut members = 0;
+        for task in standalone_tasks(platform) {
+            members += 1;
+            if !addresses.insert(task.address) {
+                return Err(format!("address {} is held twice", task.address));
+            }
+            self.check_standalone(platform, task)?;
+        }
         for service in platform.services() {
             members += service.tasks.len();
             self.check_service(platform, service, input)?;
@@ -70,10 +76,7 @@ impl Safety {
         if members != addresses.len() {
             return Err(format!("{members} memberships for {} live tasks", addresses.len()));
         }
-        self.tasks.retain(|id, seen| {
-            let live = |s: &Service| s.tasks.contains(id);
-            platform.service_by_id(seen.service).is_some_and(live)
-        });
+        self.tasks.retain(|id, _| platform.task(*id).is_some_and(|t| t.stopped_at.is_none()));
         Ok(())
     }
 
@@ -86,7 +89,8 @@ impl Safety {
     ) -> Result<(), String> {
         signals_come_after_withdrawal(platform, edge, outstanding)?;
         let asked: BTreeSet<TaskId> = outstanding.iter().filter_map(task_of).collect();
-        for task in platform.services().flat_map(|service| live_tasks(platform, service)) {
+        let of_services = platform.services().flat_map(|service| live_tasks(platform, service));
+        for task in of_services.chain(standalone_tasks(platform)) {
             let waits = match task.phase {
                 Phase::Provisioning | Phase::Deprovisioning => true,
                 Phase::Pending => !task.images_pulled,
@@ -97,6 +101,7 @@ impl Safety {
             }
         }
         self.tasks.clear();
+        self.tasks.extend(standalone_tasks(platform).map(|t| (t.id, seen(platform, t))));
         self.services.clear();
         for service in platform.services() {
             for task in live_tasks(platform, service) {
@@ -112,6 +117,41 @@ impl Safety {
             entry.desired = service.spec.desired_count;
             entry.primary = service.primary().map(|d| d.id);
             entry.rescaled = true;
+        }
+        Ok(())
+    }
+
+    /// A task without a service goes forward, runs where it may, and nobody but users, faults and
+    /// its own containers stop it.
+    fn check_standalone(&mut self, platform: &Platform, task: &Task) -> Result<(), String> {
+        let now = seen(platform, task);
+        let Some(run) = &task.run else {
+            return Err(format!("task {} belongs to no service and nobody ran it", task.id));
+        };
+        match self.tasks.insert(task.id, now) {
+            None => {
+                let allowed = run.capacity.iter().any(|item| item.provider == task.capacity);
+                if !allowed && task.capacity == CapacityProvider::FargateSpot {
+                    return Err(format!(
+                        "(h) task {} is on Spot, which its run does not use",
+                        task.id
+                    ));
+                }
+                if platform.lost_zones().any(|zone| *zone == *task.zone) {
+                    return Err(format!("(e) task {} is placed in a lost zone", task.id));
+                }
+            }
+            Some(before) if now.phase < before.phase => {
+                return Err(format!(
+                    "task {} went back from {:?} to {:?}",
+                    task.id, before.phase, now.phase
+                ));
+            }
+            Some(_) => {}
+        }
+        let scheduled = |stop: &Stop| stop.code == StopCode::ServiceSchedulerInitiated;
+        if task.stop.as_deref().is_some_and(scheduled) {
+            return Err(format!("a service scheduler stopped the standalone task {}", task.id));
         }
         Ok(())
     }
@@ -303,13 +343,12 @@ fn live_tasks<'a>(
     service.tasks.iter().filter_map(|id| platform.task(*id))
 }
 
+fn standalone_tasks(platform: &Platform) -> impl Iterator<Item = &Task> {
+    platform.standalone_tasks().filter(|task| task.stopped_at.is_none())
+}
+
 fn seen(platform: &Platform, task: &Task) -> Seen {
-    Seen {
-        service: task.service,
-        phase: task.phase,
-        stopping: task.stop.is_some(),
-        state: platform.task_state(task),
-    }
+    Seen { phase: task.phase, stopping: task.stop.is_some(), state: platform.task_state(task) }
 }
 
 /// Property (c): no signal before the edge has stopped choosing the task, and in a gentle stop

@@ -13,6 +13,7 @@ use neargate_core::id::TaskId;
 use neargate_core::input::Command;
 use neargate_core::load_balancer::TargetHealthCheck;
 use neargate_core::platform::{Service, ServiceStatus};
+use neargate_core::run_task::ContainerOverrides;
 use neargate_core::service::{CapacityProvider, CapacityProviderStrategyItem, TaskDefinitionRef};
 use neargate_core::task::Task;
 use neargate_core::task_definition::{
@@ -69,6 +70,8 @@ struct Stage {
     tasks: Vec<TaskId>,
     deployments: usize,
     phases: BTreeMap<TaskId, &'static str>,
+    /// How often `run-task` was said.
+    runs: usize,
 }
 
 type Arguments<'a> = BTreeMap<&'a str, &'a str>;
@@ -87,6 +90,7 @@ impl Stage {
             tasks: Vec::new(),
             deployments: 0,
             phases: BTreeMap::new(),
+            runs: 0,
         })
     }
 
@@ -114,6 +118,7 @@ impl Stage {
             "delete-service" => {
                 vec![Command::DeleteService { service, force: second == "force" }]
             }
+            "run-task" => self.run_task(name, &arguments)?,
             "stop-task" => {
                 let reason = (words.len() > 1).then(|| words[1..].join(" "));
                 vec![Command::StopTask { task: self.task(name)?, reason }]
@@ -226,6 +231,26 @@ impl Stage {
             commands.extend(service);
         }
         Ok(commands)
+    }
+
+    /// `run-task NAME [tag=T] [count=N] [token=T] [command=WORD] ...`; what a service takes too.
+    fn run_task(&mut self, name: &str, arguments: &Arguments<'_>) -> Result<Vec<Command>, String> {
+        let mut form = ServiceForm::new(name, 1);
+        read_form(&mut form, arguments)?;
+        let tag = arguments.get("tag").copied().unwrap_or("v1");
+        let count = arguments.get("count").map_or(Ok(1), |n| number(n))?;
+        self.runs += 1;
+        let token = arguments.get("token").map_or(self.runs.to_string(), |t| (*t).to_owned());
+        let mut run = form.run(count, &token);
+        if let (Some(word), Command::RunTask(run)) = (arguments.get("command"), &mut run) {
+            run.overrides.containers.push(ContainerOverrides {
+                name: arguments.get("container").copied().unwrap_or("app").to_owned(),
+                command: Some(vec![(*word).to_owned()]),
+                ..ContainerOverrides::default()
+            });
+        }
+        let definition = definition(&form, tag, arguments)?;
+        Ok(vec![Command::PutTaskDefinition(Box::new(definition)), run])
     }
 
     fn update_service(
@@ -362,6 +387,19 @@ impl Stage {
             if service.status == ServiceStatus::Inactive {
                 continue;
             }
+        }
+        let standalone = platform.standalone_tasks();
+        for task in standalone.filter(|t| t.stopped_at.is_none() && name.is_empty()) {
+            let _ = writeln!(
+                out,
+                "  standalone {} {} {} {} {} {}",
+                self.short(&task.id.to_string()),
+                task.group(),
+                task.definition().reference(),
+                task.zone,
+                task.capacity.as_str(),
+                task.phase.as_str()
+            );
         }
         out
     }

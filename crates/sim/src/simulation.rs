@@ -52,6 +52,8 @@ pub struct Options {
     pub deletions: bool,
     /// Tasks are protected.
     pub protection: bool,
+    /// Tasks run that belong to no service.
+    pub standalone: bool,
 }
 
 impl Options {
@@ -76,6 +78,7 @@ impl Options {
             protection: some(),
             operations: 5 + rng.below(25),
             duration_ms: (3 + rng.below(25)) * MINUTE,
+            standalone: rng.below(3) == 0,
         }
     }
 
@@ -203,6 +206,8 @@ fn converge(world: &mut World, forms: &[ServiceForm], options: &Options) -> Resu
     let mut commands = vec![Command::SetSpotCapacity { available: true }];
     commands.extend(lost.into_iter().map(|zone| Command::RestoreZone { zone }));
     commands.extend(tasks.into_iter().map(|task| Command::ProtectTask { task, until: None }));
+    let standalone = platform.standalone_tasks().filter(|t| t.is_wanted());
+    commands.extend(standalone.map(|t| Command::StopTask { task: t.id, reason: None }));
     if options.is_calm() {
         no_request_failed(world, forms, "during calm operations")?;
     }
@@ -284,6 +289,10 @@ fn is_converged(world: &World) -> Result<(), String> {
     for service in platform.services() {
         service_is_converged(platform, service)
             .map_err(|missing| format!("{missing}; {}", describe(platform, service)))?;
+    }
+    let standalone = platform.standalone_tasks().filter(|t| t.stopped_at.is_none()).count();
+    if standalone > 0 {
+        return Err(format!("{standalone} standalone tasks have not stopped"));
     }
     let live: usize = platform.services().map(|s| s.tasks.len()).sum();
     let real = world.machine.task_ids().count();

@@ -10,6 +10,7 @@ use neargate_core::load_balancer::{
     TargetGroupSpec, TargetHealthCheck, WeightedTargetGroup,
 };
 use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
+use neargate_core::run_task::{RunTask, TaskOverrides};
 use neargate_core::service::{
     CapacityProviderStrategyItem, DeploymentConfiguration, ServiceLoadBalancer, ServiceName,
     ServiceRegistry, ServiceSpec, TaskDefinitionRef,
@@ -106,6 +107,25 @@ impl ServiceForm {
             ephemeral_storage_gib: 20,
             tags: BTreeMap::new(),
         }
+    }
+
+    /// The same revision once more, beside the service.
+    pub(crate) fn run(&self, count: u32, token: &str) -> Command {
+        Command::RunTask(Box::new(RunTask {
+            cluster: CLUSTER.to_owned(),
+            task_definition: TaskDefinitionRef { family: self.name.clone(), revision: None },
+            count,
+            capacity: self.capacity.clone(),
+            subnets: self.zones.iter().map(|zone| format!("private-{zone}")).collect(),
+            security_groups: Vec::new(),
+            public_ip: false,
+            overrides: TaskOverrides::default(),
+            group: None,
+            started_by: None,
+            token: token.to_owned(),
+            enable_execute_command: false,
+            tags: BTreeMap::new(),
+        }))
     }
 
     /// Everything the service needs, and the service.

@@ -21,7 +21,7 @@ Examples:
   neargate exec auth-service -- ls /
   neargate exec auth-service --task 8f3a -- sh")]
 pub(crate) struct Exec {
-    /// Service, or cluster/service
+    /// Service, or cluster/service, or the first digits of a task's id
     service: String,
     /// The first digits of one task's id [default: the service's longest running task]
     #[arg(long, value_name = "ID")]
@@ -38,10 +38,14 @@ impl Exec {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         let home = global.home()?;
         let view = Client::connect(&home)?.platform()?;
-        let service = lookup::key(lookup::service(&view, &self.service)?);
-        let task = match &self.task {
-            Some(id) => lookup::task(&view, id)?,
+        let named = lookup::service(&view, &self.service);
+        let standalone = lookup::task(&view, &self.service).ok().filter(|_| named.is_err());
+        let task = match self.task.as_deref().map(|id| lookup::task(&view, id)).transpose()? {
+            Some(task) => task,
+            // A task that belongs to no service goes by its id alone.
+            None if let Some(task) = standalone => task,
             None => {
+                let service = lookup::key(named?);
                 let own = view.tasks.iter().filter(|t| {
                     t.service == service.service
                         && t.cluster == service.cluster

@@ -76,6 +76,7 @@ pub(crate) fn respond(request: &Request, view: &PlatformView) -> Response {
     match request {
         Request::Status => Response::Status(status()),
         Request::Platform => Response::Platform(view.clone()),
+        Request::Inventory => Response::Inventory(Default::default()),
         Request::Events { .. } => Response::Events(Vec::new()),
         Request::MissingSecrets { .. } => Response::Missing(Vec::new()),
         Request::Commands { .. } | Request::PutSecrets(_) | Request::Down => Response::Accepted,
@@ -93,6 +94,7 @@ pub(crate) fn status() -> Status {
         edge: EdgeStatus { pid: Some(12) },
         driver: "process".into(),
         driver_note: None,
+        auth: Default::default(),
         pace: 20,
         home: "/somewhere".into(),
         dns: "127.77.0.2:53".into(),

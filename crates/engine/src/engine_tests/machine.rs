@@ -82,6 +82,8 @@ impl Tasks for Machine {
         Ok(())
     }
 
+    fn start_over(&self) {}
+
     fn recover(&self) -> Vec<Observation> {
         let state = self.state();
         let known = state.containers.iter().map(|((task, container), ended)| {

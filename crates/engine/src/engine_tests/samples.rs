@@ -9,6 +9,7 @@ use neargate_core::load_balancer::{
     WeightedTargetGroup,
 };
 use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
+use neargate_core::run_task::{RunTask, TaskOverrides};
 use neargate_core::service::{
     DeploymentConfiguration, ServiceLoadBalancer, ServiceName, ServiceSpec, TaskDefinitionRef,
 };
@@ -118,4 +119,23 @@ pub(crate) fn system(service_name: &str, desired_count: u32) -> Vec<Command> {
         }),
         Command::PutService(Box::new(service(service_name, desired_count))),
     ]
+}
+
+/// A task of that family that belongs to no service.
+pub(crate) fn run(family: &str) -> Command {
+    Command::RunTask(Box::new(RunTask {
+        cluster: "main".into(),
+        task_definition: TaskDefinitionRef { family: family.into(), revision: None },
+        count: 1,
+        capacity: Vec::new(),
+        subnets: vec!["b".into()],
+        security_groups: Vec::new(),
+        public_ip: false,
+        overrides: TaskOverrides::default(),
+        group: None,
+        started_by: None,
+        token: "one".into(),
+        enable_execute_command: false,
+        tags: BTreeMap::new(),
+    }))
 }

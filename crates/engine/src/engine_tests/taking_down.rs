@@ -5,7 +5,7 @@ use neargate_edge::control::ToEdge;
 
 use super::machine::Machine;
 use super::rig::{FakeEdge, as_if_killed, eventually, start};
-use super::samples::{name, system};
+use super::samples::{name, run, system};
 use crate::api::{Request, Response};
 use crate::engine::Ended;
 use crate::event::{Event, Reply};
@@ -20,6 +20,8 @@ fn down_stops_every_task_then_the_edge_then_answers() {
     let engine = start(dir.path(), &machine);
     engine.accepted(system("auth", 3));
     engine.until_steady();
+    engine.accepted(vec![run("auth")]);
+    eventually("the standalone task", || (machine.state().containers.len() == 4).then_some(()));
     engine.accepted(vec![Command::LoseZone { zone: "us-east-1a".into() }]);
     let (reply, answer) = Reply::pair();
     engine.events.send(Event::Request(Request::Down, reply)).expect("the engine runs");

@@ -27,11 +27,10 @@ pub(super) fn networks(platform: &Platform, task: &Task) -> Option<Value> {
         "PrivateDNSName": private_dns_name(task.address, region),
     });
     if let Some(subnet) = platform.subnet(&task.subnet) {
-        let spec = &subnet.spec;
-        let (base, prefix) = (spec.base, spec.prefix);
+        let (base, prefix) = subnet.range();
         network["IPv4SubnetCIDRBlock"] = json!(format!("{base}/{prefix}"));
         network["SubnetGatewayIpv4Address"] = json!(format!("{}/{prefix}", nth(base, 1)));
-        if let Some(vpc) = platform.vpc(&spec.vpc) {
+        if let Some(vpc) = platform.vpc(&subnet.spec.vpc) {
             network["DomainNameServers"] = json!([nth(vpc.base, 2)]);
         }
     }

@@ -38,7 +38,6 @@ pub(super) fn task(platform: &Platform, task: &Task, with_tags: bool) -> Value {
         "TaskARN": arn::task(identity, cluster, task.id),
         "Family": definition.family,
         "Revision": definition.revision.to_string(),
-        "ServiceName": task.revision.service,
         "DesiredStatus": desired(task),
         "KnownStatus": known(task),
         "Limits": { "CPU": vcpu(definition.cpu), "Memory": definition.memory_mib },
@@ -59,6 +58,7 @@ pub(super) fn task(platform: &Platform, task: &Task, with_tags: bool) -> Value {
     ] {
         set(&mut document, member, at.map(times::of));
     }
+    set(&mut document, "ServiceName", task.service_name());
     if with_tags {
         let tags = tags(platform, task);
         set(&mut document, "TaskTags", (!tags.is_empty()).then_some(tags));

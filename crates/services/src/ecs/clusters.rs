@@ -140,6 +140,10 @@ pub(super) fn update(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     change(platform, input, &["settings", "configuration", "serviceConnectDefaults"])
 }
 
+pub(super) fn update_settings(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    change(platform, input, &["settings"])
+}
+
 pub(super) fn put_capacity_providers(
     platform: &Platform,
     input: &Value,
@@ -152,6 +156,13 @@ pub(super) fn put_capacity_providers(
         }
     }
     change(platform, input, &["capacityProviders", "defaultCapacityProviderStrategy"])
+}
+
+fn contains_tasks() -> AwsError {
+    error::client(
+        "ClusterContainsTasksException",
+        "The Cluster cannot be deleted while Tasks are active.",
+    )
 }
 
 pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
@@ -169,13 +180,12 @@ pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
                 "The Cluster cannot be deleted while Services are active.",
             ));
         }
-        Some(_) => {
-            return Err(error::client(
-                "ClusterContainsTasksException",
-                "The Cluster cannot be deleted while Tasks are active.",
-            ));
-        }
+        Some(_) => return Err(contains_tasks()),
         None => {}
+    }
+    let mut standalone = platform.standalone_tasks().filter(|t| t.revision.cluster == name);
+    if standalone.any(|t| t.stopped_at.is_none()) {
+        return Err(contains_tasks());
     }
     let mut last = view(platform, &name, EVERYTHING);
     last["status"] = json!("INACTIVE");

@@ -63,11 +63,11 @@ pub(super) fn read(input: &Value) -> Result<ContainerDefinition, AwsError> {
     Ok(container)
 }
 
-fn strings(input: &Value, member: &str) -> Vec<String> {
+pub(super) fn strings(input: &Value, member: &str) -> Vec<String> {
     fields::texts(input, member).into_iter().map(str::to_owned).collect()
 }
 
-fn pairs(input: &Value, member: &str, value: &str) -> BTreeMap<String, String> {
+pub(super) fn pairs(input: &Value, member: &str, value: &str) -> BTreeMap<String, String> {
     let pair = |entry: &Value| {
         let text = entry.get(value).and_then(Value::as_str).unwrap_or_default();
         Some((fields::owned(entry, "name")?, text.to_owned()))

@@ -1,5 +1,6 @@
 //! Amazon ECS: clusters, task definitions, services and tasks on Fargate.
 
+mod account_settings;
 mod capacity_providers;
 mod clusters;
 mod container_definition;
@@ -7,6 +8,8 @@ mod create_service;
 mod errors;
 mod protection;
 mod register;
+mod run_task;
+mod service_deployments;
 mod service_settings;
 mod service_view;
 mod services;
@@ -16,6 +19,7 @@ mod task_definitions;
 mod task_view;
 mod tasks;
 mod update_service;
+mod without_instances;
 
 use neargate_core::Platform;
 use neargate_core::platform::{Service, ServiceStatus};
@@ -29,29 +33,47 @@ use crate::{Table, arn, fields};
 pub(crate) use errors::refused;
 
 pub(crate) const OPERATIONS: Table = &[
+    ("CreateCapacityProvider", without_instances::create_capacity_provider),
     ("CreateCluster", clusters::create),
     ("CreateService", create_service::create),
+    ("DeleteAccountSetting", account_settings::delete),
     ("DeleteCluster", clusters::delete),
     ("DeleteService", services::delete),
+    ("DeleteTaskDefinitions", task_definitions::delete),
     ("DeregisterTaskDefinition", task_definitions::deregister),
     ("DescribeCapacityProviders", capacity_providers::describe),
     ("DescribeClusters", clusters::describe),
+    ("DescribeContainerInstances", without_instances::describe_instances),
+    ("DescribeServiceDeployments", service_deployments::describe),
+    ("DescribeServiceRevisions", service_deployments::describe_revisions),
     ("DescribeServices", services::describe),
     ("DescribeTaskDefinition", task_definitions::describe),
+    ("DescribeTaskSets", without_instances::describe_task_sets),
     ("DescribeTasks", tasks::describe),
+    ("ExecuteCommand", without_instances::execute_command),
     ("GetTaskProtection", protection::get),
+    ("ListAccountSettings", account_settings::list),
+    ("ListAttributes", without_instances::list_attributes),
     ("ListClusters", clusters::list),
+    ("ListContainerInstances", without_instances::list_instances),
+    ("ListServiceDeployments", service_deployments::list),
     ("ListServices", services::list),
+    ("ListServicesByNamespace", services::list_by_namespace),
     ("ListTagsForResource", tagging::list),
     ("ListTaskDefinitionFamilies", task_definitions::list_families),
     ("ListTaskDefinitions", task_definitions::list),
     ("ListTasks", tasks::list),
+    ("PutAccountSetting", account_settings::put),
+    ("PutAccountSettingDefault", account_settings::put_default),
     ("PutClusterCapacityProviders", clusters::put_capacity_providers),
     ("RegisterTaskDefinition", register::register),
+    ("RunTask", run_task::run),
+    ("StopServiceDeployment", service_deployments::stop),
     ("StopTask", tasks::stop),
     ("TagResource", tagging::tag),
     ("UntagResource", tagging::untag),
     ("UpdateCluster", clusters::update),
+    ("UpdateClusterSettings", clusters::update_settings),
     ("UpdateService", update_service::update),
     ("UpdateTaskProtection", protection::update),
 ];

@@ -23,6 +23,11 @@ fn would_block(platform: &Platform, task: &Task) -> bool {
     primary.is_some_and(|primary| primary.id != task.deployment)
 }
 
+/// Nothing scales a standalone task in (ECS-PROT-2).
+fn can_be_protected(task: &Task) -> bool {
+    task.is_wanted() && task.run.is_none()
+}
+
 fn view(platform: &Platform, task: &Task) -> Value {
     let until = task.protected_until.filter(|until| *until > platform.now());
     let mut view = json!({
@@ -37,7 +42,7 @@ fn answer(platform: &Platform, named: Vec<Named>) -> Value {
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());
     for named in named {
         match find(platform, &named) {
-            Some(task) if task.is_wanted() => tasks.push(view(platform, task)),
+            Some(task) if can_be_protected(task) => tasks.push(view(platform, task)),
             Some(_) => failures.push(json!({ "arn": named.arn, "reason": "TASK_NOT_VALID" })),
             None => failures.push(missing(named.arn)),
         }
@@ -50,7 +55,7 @@ pub(super) fn get(platform: &Platform, input: &Value) -> Result<Answer, AwsError
     if !fields::list(input, "tasks").is_empty() {
         return Ok(Answer::Now(answer(platform, all_named(platform, cluster, input)?)));
     }
-    let own = platform.tasks().filter(|t| t.revision.cluster == cluster && t.is_wanted());
+    let own = platform.tasks().filter(|t| t.revision.cluster == cluster && can_be_protected(t));
     let tasks: Vec<Value> = own.take(100).map(|t| view(platform, t)).collect();
     Ok(Answer::Now(json!({ "protectedTasks": tasks, "failures": [] })))
 }
@@ -66,7 +71,7 @@ pub(super) fn update(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     let until = enabled.then(|| platform.now().plus(minutes * MINUTE));
     let (mut named, mut blocked, mut commands) = (Vec::new(), Vec::new(), Vec::new());
     for one in all_named(platform, cluster, input)? {
-        match find(platform, &one).filter(|task| task.is_wanted()) {
+        match find(platform, &one).filter(|task| can_be_protected(task)) {
             Some(task) if enabled && would_block(platform, task) => {
                 let reason = "DEPLOYMENT_BLOCKED";
                 blocked.push(json!({ "arn": one.arn, "reason": reason, "detail": BLOCKED }));

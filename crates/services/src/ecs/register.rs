@@ -126,7 +126,7 @@ fn size(input: &Value) -> Result<(u32, u32), AwsError> {
 }
 
 /// A number of units, or of 1024 units when followed by the word for them.
-fn units(text: &str, word: &str) -> Option<u32> {
+pub(super) fn units(text: &str, word: &str) -> Option<u32> {
     let text = text.trim().to_ascii_lowercase();
     match text.strip_suffix(word) {
         None => text.parse().ok(),
@@ -138,7 +138,7 @@ fn units(text: &str, word: &str) -> Option<u32> {
 }
 
 /// ECS-TD-5.
-fn ephemeral_storage(input: &Value) -> Result<u32, AwsError> {
+pub(super) fn ephemeral_storage(input: &Value) -> Result<u32, AwsError> {
     let storage = input.get("ephemeralStorage").unwrap_or(&Value::Null);
     match fields::small(storage, "sizeInGiB") {
         None => Ok(20),

@@ -98,7 +98,10 @@ pub(super) fn apply(
         spec.capacity = capacity_providers::read_strategy(items)?;
     }
     if let Some(network) = input.get("networkConfiguration").filter(|n| !n.is_null()) {
-        network_configuration(platform, network, spec)?;
+        let network = network_configuration(platform, network)?;
+        spec.subnets = network.subnets;
+        spec.security_groups = network.security_groups;
+        spec.public_ip = network.public_ip;
     }
     if let Some(seconds) = fields::number(input, "healthCheckGracePeriodSeconds") {
         if seconds > 2_147_483_647 {
@@ -184,12 +187,18 @@ fn deployment_configuration(
     Ok(())
 }
 
+/// Where tasks get their address, by name.
+pub(super) struct Network {
+    pub(super) subnets: Vec<String>,
+    pub(super) security_groups: Vec<String>,
+    pub(super) public_ip: bool,
+}
+
 /// ECS-NET-2, ERR-ECS-8.
-fn network_configuration(
+pub(super) fn network_configuration(
     platform: &Platform,
     input: &Value,
-    spec: &mut ServiceSpec,
-) -> Result<(), AwsError> {
+) -> Result<Network, AwsError> {
     let Some(network) = input.get("awsvpcConfiguration").filter(|n| !n.is_null()) else {
         return Err(missing_network());
     };
@@ -211,11 +220,12 @@ fn network_configuration(
             ))
         })
     };
-    spec.subnets = subnets.into_iter().map(name).collect::<Result<_, _>>()?;
     let group = |id: &str| names::security_group_name(platform, id);
-    spec.security_groups = groups.into_iter().map(group).collect();
-    spec.public_ip = fields::text(network, "assignPublicIp") == Some("ENABLED");
-    Ok(())
+    Ok(Network {
+        subnets: subnets.into_iter().map(name).collect::<Result<_, _>>()?,
+        security_groups: groups.into_iter().map(group).collect(),
+        public_ip: fields::text(network, "assignPublicIp") == Some("ENABLED"),
+    })
 }
 
 /// ERR-ECS-8.

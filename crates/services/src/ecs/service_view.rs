@@ -117,7 +117,7 @@ pub(super) fn view(platform: &Platform, service: &Service, with_tags: bool) -> V
 }
 
 /// Either a strategy or a launch type is shown, never both.
-fn launch(view: &mut Value, strategy: &[CapacityProviderStrategyItem]) {
+pub(super) fn launch(view: &mut Value, strategy: &[CapacityProviderStrategyItem]) {
     if strategy.is_empty() {
         view["launchType"] = json!("FARGATE");
     } else {
@@ -125,7 +125,7 @@ fn launch(view: &mut Value, strategy: &[CapacityProviderStrategyItem]) {
     }
 }
 
-fn reference(platform: &Platform, revision: &Revision) -> String {
+pub(super) fn reference(platform: &Platform, revision: &Revision) -> String {
     let definition = &revision.definition;
     arn::task_definition(platform.identity(), &definition.family, definition.revision)
 }
@@ -162,7 +162,7 @@ fn deployment(
     view
 }
 
-fn network(subnets: &[String], security_groups: &[String], public_ip: bool) -> Value {
+pub(super) fn network(subnets: &[String], security_groups: &[String], public_ip: bool) -> Value {
     let subnets: Vec<String> = subnets.iter().map(|s| names::subnet_id(s)).collect();
     let groups: Vec<String> = security_groups.iter().map(|s| names::security_group_id(s)).collect();
     json!({ "awsvpcConfiguration": {
@@ -172,7 +172,10 @@ fn network(subnets: &[String], security_groups: &[String], public_ip: bool) -> V
     }})
 }
 
-fn load_balancers_view(platform: &Platform, load_balancers: &[ServiceLoadBalancer]) -> Value {
+pub(super) fn load_balancers_view(
+    platform: &Platform,
+    load_balancers: &[ServiceLoadBalancer],
+) -> Value {
     let entry = |balancer: &ServiceLoadBalancer| {
         let id = platform.target_group(&balancer.target_group).map_or(0, |g| g.arn_id);
         json!({
@@ -201,7 +204,7 @@ fn registries(platform: &Platform, service: &Service, said: &Value) -> Value {
     json!([entry])
 }
 
-fn deployment_configuration(service: &Service, said: &Value) -> Value {
+pub(super) fn deployment_configuration(service: &Service, said: &Value) -> Value {
     let deployment = service.spec.deployment;
     let mut view = json!({
         "deploymentCircuitBreaker": {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::service_view::view;
 use super::{active_service, cluster, described_service, errors, missing, page, service_name};
 use crate::error::AwsError;
-use crate::{Answer, arn, fields};
+use crate::{Answer, arn, fields, names, note};
 
 pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let cluster = cluster(platform, input)?;
@@ -47,6 +47,32 @@ pub(super) fn list(platform: &Platform, input: &Value) -> Result<Answer, AwsErro
         .collect();
     arns.sort();
     // ECS-SVC-16: ten unless asked otherwise.
+    let page = page(input, arns, String::clone, false, 10)?;
+    Ok(Answer::Now(super::arns("serviceArns", page)))
+}
+
+/// Services that are in a namespace by Service Connect, in every cluster.
+pub(super) fn list_by_namespace(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    let asked = fields::text(input, "namespace").unwrap_or_default();
+    let identity = platform.identity();
+    // By name, by id or by ARN, and so may the service say it.
+    let id = |namespace: &str| match arn::resource(namespace, "servicediscovery", "namespace") {
+        Some(id) => id.to_owned(),
+        None if namespace.starts_with("ns-") => namespace.to_owned(),
+        None => names::namespace_id(namespace),
+    };
+    let wanted = id(asked);
+    let mut arns: Vec<String> = platform
+        .services()
+        .filter(|s| s.status != ServiceStatus::Inactive)
+        .map(|s| arn::service(identity, &s.spec.name.cluster, &s.spec.name.service))
+        .filter(|arn| {
+            let said = note::read(platform, arn);
+            let connect = said.get("serviceConnectConfiguration").unwrap_or(&Value::Null);
+            fields::text(connect, "namespace").is_some_and(|own| id(own) == wanted)
+        })
+        .collect();
+    arns.sort();
     let page = page(input, arns, String::clone, false, 10)?;
     Ok(Answer::Now(super::arns("serviceArns", page)))
 }

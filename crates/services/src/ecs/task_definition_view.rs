@@ -4,7 +4,7 @@ use neargate_core::Platform;
 use neargate_core::platform::Registered;
 use serde_json::{Value, json};
 
-use super::container_definition;
+use super::{container_definition, task_definitions};
 use crate::{arn, fields, note};
 
 /// The whole description, without tags.
@@ -17,7 +17,7 @@ pub(super) fn view(platform: &Platform, registered: &Registered) -> Value {
         "taskDefinitionArn": arn,
         "family": definition.family,
         "revision": definition.revision,
-        "status": if registered.active { "ACTIVE" } else { "INACTIVE" },
+        "status": task_definitions::status(platform, registered),
         "networkMode": "awsvpc",
         "cpu": definition.cpu.to_string(),
         "memory": definition.memory_mib.to_string(),
@@ -38,6 +38,7 @@ pub(super) fn view(platform: &Platform, registered: &Registered) -> Value {
     fields::set(&mut view, "executionRoleArn", definition.execution_role.clone());
     fields::set(&mut view, "taskRoleArn", definition.task_role.clone());
     fields::set(&mut view, "deregisteredAt", registered.deregistered_at.map(fields::time));
+    fields::set(&mut view, "deleteRequestedAt", said.get("deleteRequestedAt").cloned());
     if definition.ephemeral_storage_gib != 20 {
         view["ephemeralStorage"] = json!({ "sizeInGiB": definition.ephemeral_storage_gib });
     }

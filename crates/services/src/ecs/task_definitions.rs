@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::task_definition_view::view;
 use super::{errors, page, tagging};
 use crate::error::AwsError;
-use crate::{Answer, arn, fields, tags};
+use crate::{Answer, arn, fields, note, tags};
 
 /// What a reference to a task definition leads to.
 pub(super) enum Found<'a> {
@@ -59,21 +59,73 @@ pub(super) fn deregister(platform: &Platform, input: &Value) -> Result<Answer, A
     })
 }
 
+/// ACTIVE, INACTIVE, or DELETE_IN_PROGRESS from DeleteTaskDefinitions on (ECS-TD-8).
+pub(super) fn status(platform: &Platform, registered: &Registered) -> &'static str {
+    let definition = &registered.definition;
+    let arn = arn::task_definition(platform.identity(), &definition.family, definition.revision);
+    match registered.active {
+        true => "ACTIVE",
+        false if note::read(platform, &arn).get("deleteRequestedAt").is_some() => {
+            "DELETE_IN_PROGRESS"
+        }
+        false => "INACTIVE",
+    }
+}
+
+/// DeleteTaskDefinitions. Numbers of revisions are never given out again, so a revision stays, as
+/// one that is being deleted.
+pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    let asked = fields::texts(input, "taskDefinitions");
+    if asked.is_empty() || asked.len() > 10 {
+        return Err(errors::invalid_parameter("taskDefinitions must have 1 to 10 elements."));
+    }
+    let (mut found, mut failures, mut commands) = (Vec::new(), Vec::new(), Vec::new());
+    for asked in asked {
+        let short = arn::resource(asked, "ecs", "task-definition").unwrap_or(asked);
+        if !short.contains(':') {
+            return Err(errors::client("Revision is missing."));
+        }
+        let Found::Revision(registered) = find(platform, asked) else {
+            failures.push(super::missing(asked.to_owned()));
+            continue;
+        };
+        let definition = &registered.definition;
+        let (family, revision) = (definition.family.clone(), definition.revision);
+        let arn = arn::task_definition(platform.identity(), &family, revision);
+        if registered.active {
+            failures.push(json!({
+                "arn": arn,
+                "reason": "The specified task definition is still in ACTIVE status. Please deregister the target and try again.",
+            }));
+            continue;
+        }
+        let mut said = note::read(platform, &arn);
+        if said.get("deleteRequestedAt").is_none() {
+            said["deleteRequestedAt"] = fields::time(platform.now());
+            commands.push(note::write(&arn, &said));
+        }
+        found.push((family, revision));
+    }
+    Answer::after(commands, move |platform| {
+        let views: Vec<Value> = found
+            .iter()
+            .filter_map(|(family, revision)| platform.task_definition(family, *revision))
+            .map(|registered| view(platform, registered))
+            .collect();
+        json!({ "taskDefinitions": views, "failures": failures })
+    })
+}
+
 pub(super) fn list(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     // The name says prefix, the operation means the whole family.
     let family = fields::text(input, "familyPrefix");
-    let active = match fields::text(input, "status").unwrap_or("ACTIVE") {
-        "ACTIVE" => true,
-        "INACTIVE" => false,
-        // Nothing is ever being deleted here.
-        _ => return Ok(Answer::Now(json!({ "taskDefinitionArns": [] }))),
-    };
+    let wanted = fields::text(input, "status").unwrap_or("ACTIVE");
     let descending = fields::text(input, "sort") == Some("DESC");
     let mut revisions: Vec<(&str, u32)> = platform
         .families()
         .filter(|(name, _)| family.is_none_or(|family| family == *name))
         .flat_map(|(name, revisions)| revisions.iter().map(move |r| (name, r)))
-        .filter(|(_, r)| r.active == active)
+        .filter(|(_, r)| status(platform, r) == wanted)
         .map(|(name, r)| (name, r.definition.revision))
         .collect();
     // The order of the keys: `family 0000000007`. A blank sorts before every letter of a family.

@@ -38,8 +38,6 @@ pub(super) fn view(platform: &Platform, task: &Task, with_tags: bool) -> Value {
             container_view(platform, task, definition, container, &arn, &attachment)
         })
         .collect();
-    let overrides: Vec<Value> =
-        definition.containers.iter().map(|c| json!({ "name": c.name })).collect();
     let service = platform.service_by_id(task.service);
     let mut view = json!({
         "taskArn": arn,
@@ -56,22 +54,25 @@ pub(super) fn view(platform: &Platform, task: &Task, with_tags: bool) -> Value {
         "desiredStatus": desired_status(task),
         "lastStatus": task.phase.as_str(),
         "healthStatus": health(task.container_health()),
-        "enableExecuteCommand": service.is_some_and(|s| s.spec.enable_execute_command),
-        "group": format!("service:{}", task.revision.service),
-        "startedBy": task.started_by.to_string(),
+        "enableExecuteCommand": match &task.run {
+            Some(run) => run.enable_execute_command,
+            None => service.is_some_and(|s| s.spec.enable_execute_command),
+        },
+        "group": task.group(),
         "launchType": "FARGATE",
         "platformVersion": PLATFORM_VERSION,
         "platformFamily": "Linux",
-        "overrides": {
-            "containerOverrides": overrides,
-            "inferenceAcceleratorOverrides": [],
-        },
+        "overrides": overrides(task),
         "tags": [],
         "version": version(task),
         "ephemeralStorage": { "sizeInGiB": definition.ephemeral_storage_gib },
         "fargateEphemeralStorage": { "sizeInGiB": definition.ephemeral_storage_gib },
     });
-    let by_strategy = service.is_some_and(|s| !s.spec.capacity.is_empty());
+    fields::set(&mut view, "startedBy", task.started_by());
+    let by_strategy = match &task.run {
+        Some(run) => !run.capacity.is_empty(),
+        None => service.is_some_and(|s| !s.spec.capacity.is_empty()),
+    };
     if by_strategy || task.capacity == CapacityProvider::FargateSpot {
         view["capacityProviderName"] = json!(task.capacity.as_str());
     }
@@ -97,6 +98,40 @@ pub(super) fn view(platform: &Platform, task: &Task, with_tags: bool) -> Value {
     }
     if with_tags {
         view["tags"] = tags::write(&task_tags(platform, task), tags::SMALL);
+    }
+    view
+}
+
+/// Every container is named, also those that nothing was changed of.
+fn overrides(task: &Task) -> Value {
+    let run = task.run.as_ref().map(|run| &run.overrides);
+    let container = |name: &str| {
+        let mut view = json!({ "name": name });
+        let given = run.and_then(|run| run.containers.iter().find(|c| c.name == name));
+        if let Some(given) = given {
+            fields::set(&mut view, "command", given.command.clone());
+            let pair = |(name, value): (&String, &String)| json!({ "name": name, "value": value });
+            let environment: Vec<Value> = given.environment.iter().map(pair).collect();
+            let sent = (!environment.is_empty()).then_some(environment);
+            fields::set(&mut view, "environment", sent);
+            fields::set(&mut view, "cpu", given.cpu);
+            fields::set(&mut view, "memory", given.memory_mib);
+        }
+        view
+    };
+    let containers: Vec<Value> =
+        task.definition().containers.iter().map(|c| container(&c.name)).collect();
+    let mut view = json!({
+        "containerOverrides": containers,
+        "inferenceAcceleratorOverrides": [],
+    });
+    if let Some(run) = run {
+        fields::set(&mut view, "cpu", run.cpu.map(|cpu| cpu.to_string()));
+        fields::set(&mut view, "memory", run.memory_mib.map(|mib| mib.to_string()));
+        fields::set(&mut view, "taskRoleArn", run.task_role.clone());
+        fields::set(&mut view, "executionRoleArn", run.execution_role.clone());
+        let storage = run.ephemeral_storage_gib.map(|gib| json!({ "sizeInGiB": gib }));
+        fields::set(&mut view, "ephemeralStorage", storage);
     }
     view
 }
@@ -196,6 +231,9 @@ fn container_view(
 
 /// ECS-TD-28.
 fn task_tags(platform: &Platform, task: &Task) -> BTreeMap<String, String> {
+    if let Some(run) = &task.run {
+        return run.tags.clone();
+    }
     let (cluster, service) = (&task.revision.cluster, &task.revision.service);
     let said = note::read(platform, &arn::service(platform.identity(), cluster, service));
     let mut tags = match fields::text(&said, "propagateTags") {

@@ -95,7 +95,7 @@ pub(super) fn list(platform: &Platform, input: &Value) -> Result<Answer, AwsErro
         .filter(|t| fargate && t.revision.cluster == cluster && desired_status(t) == wanted)
         .filter(|t| service.is_none_or(|service| t.service == service))
         .filter(|t| family.is_none_or(|family| t.definition().family == family))
-        .filter(|t| started_by.is_none_or(|by| t.started_by.to_string() == by))
+        .filter(|t| started_by.is_none_or(|by| t.started_by().as_deref() == Some(by)))
         .collect();
     let page = page(input, tasks, |task| task.id.to_string(), false, 100)?;
     let arns: Vec<String> = page.entries.iter().map(|task| task_arn(platform, task)).collect();

@@ -5,7 +5,7 @@ use neargate_core::input::Command;
 use neargate_core::log_group::LogGroupSpec;
 use serde_json::{Value, json};
 
-use super::{errors, group, name_of, subject, tagging};
+use super::{errors, filters, group, name_of, subject, tagging};
 use crate::error::{self, AwsError};
 use crate::{Answer, fields, note, page, tags};
 
@@ -43,7 +43,8 @@ pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
             "The log group is protected against deletion: turn its deletion protection off first.";
         return Err(error::client("ValidationException", why));
     }
-    let commands = vec![Command::DeleteLogGroup { name }, note::forget(&subject)];
+    let mut commands = filters::forget_all(platform, &name);
+    commands.extend([Command::DeleteLogGroup { name }, note::forget(&subject)]);
     Answer::after(commands, |_| json!({}))
 }
 
@@ -67,7 +68,7 @@ fn view(platform: &Platform, group: &LogGroupSpec) -> Value {
     let said = note::read(platform, &arn);
     let mut view = json!({
         "logGroupName": group.name,
-        "metricFilterCount": 0,
+        "metricFilterCount": filters::metric_filters(platform, group),
         // CWL-GRP-3.
         "arn": format!("{arn}:*"),
         "logGroupArn": arn,

@@ -1,9 +1,13 @@
-//! Amazon CloudWatch Logs: log groups. What is written to them is not the platform's state, so
-//! operations on streams and events are not here.
+//! Amazon CloudWatch Logs. That groups exist is the platform's state; their streams and events lie
+//! in the log store, where containers write them.
 
 mod errors;
+mod events;
+mod filters;
 mod groups;
+mod policies;
 mod retention;
+mod streams;
 mod tagging;
 
 use neargate_core::Platform;
@@ -16,16 +20,34 @@ use crate::{Table, arn, fields};
 pub(crate) use errors::refused;
 
 pub(crate) const OPERATIONS: Table = &[
+    ("AssociateKmsKey", policies::associate_key),
     ("CreateLogGroup", groups::create),
+    ("CreateLogStream", streams::create),
     ("DeleteLogGroup", groups::delete),
+    ("DeleteLogStream", streams::delete),
+    ("DeleteMetricFilter", filters::delete_metric),
+    ("DeleteResourcePolicy", policies::delete),
     ("DeleteRetentionPolicy", retention::delete),
+    ("DeleteSubscriptionFilter", filters::delete_subscription),
     ("DescribeLogGroups", groups::describe),
+    ("DescribeLogStreams", streams::describe),
+    ("DescribeMetricFilters", filters::describe_metric),
+    ("DescribeResourcePolicies", policies::describe),
+    ("DescribeSubscriptionFilters", filters::describe_subscription),
+    ("DisassociateKmsKey", policies::disassociate_key),
+    ("FilterLogEvents", events::filter),
+    ("GetLogEvents", events::get),
     ("ListTagsForResource", tagging::list),
     ("ListTagsLogGroup", tagging::list_of_group),
+    ("PutLogEvents", events::put),
     ("PutLogGroupDeletionProtection", groups::protect),
+    ("PutMetricFilter", filters::put_metric),
+    ("PutResourcePolicy", policies::put),
     ("PutRetentionPolicy", retention::put),
+    ("PutSubscriptionFilter", filters::put_subscription),
     ("TagLogGroup", tagging::tag_group),
     ("TagResource", tagging::tag),
+    ("TestMetricFilter", filters::test),
     ("UntagLogGroup", tagging::untag_group),
     ("UntagResource", tagging::untag),
 ];

@@ -1,5 +1,6 @@
 //! A platform, and a caller of operations on it. Every answer is held against the service model.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 
@@ -12,13 +13,17 @@ use neargate_core::secrets::Sealed;
 use neargate_core::target_health::{TargetHealth, TargetState};
 use neargate_core::time::Time;
 use neargate_core::{Platform, discovery::DiscoveryServiceSpec};
-use neargate_services::{Answer, Rooms, operation, refused};
+use neargate_images::ImageStore;
+use neargate_images::registry::{Credentials, Token};
+use neargate_logs::LogStore;
+use neargate_services::{Answer, Issued, Rooms, operation, refused};
 use neargate_wire::{Auth, AwsError, Models, Wire};
 use serde_json::{Value, json};
 
 pub(crate) struct Rig {
     pub(crate) platform: Platform,
     pub(crate) now: Time,
+    pub(crate) rooms: TestRooms,
 }
 
 fn wire() -> &'static Wire {
@@ -27,7 +32,38 @@ fn wire() -> &'static Wire {
 }
 
 /// Rooms for tests: what is sealed can be read by anyone.
-struct TestRooms;
+pub(crate) struct TestRooms {
+    _directory: tempfile::TempDir,
+    pub(crate) logs: LogStore,
+    pub(crate) images: ImageStore,
+    registry: Credentials,
+}
+
+/// Real time in tests.
+pub(crate) const WALL_MS: u64 = 1_700_000_000_000;
+
+impl TestRooms {
+    fn new() -> TestRooms {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path();
+        TestRooms {
+            logs: LogStore::open(&path.join("logs")).expect("log store"),
+            images: ImageStore::open(path.join("images")).expect("image store"),
+            registry: Credentials::open(&path.join("registry.key")).expect("key"),
+            _directory: directory,
+        }
+    }
+
+    /// What the runtime does about the platform's log groups.
+    fn keep_groups(&self, platform: &Platform) {
+        for group in platform.log_groups() {
+            match self.logs.create_group(&group.name, group.retention_days, [].into(), 0) {
+                Ok(()) | Err(neargate_logs::Error::GroupExists { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
 
 impl Rooms for TestRooms {
     fn seal(&self, value: &str) -> Sealed {
@@ -37,13 +73,47 @@ impl Rooms for TestRooms {
     fn unseal(&self, sealed: &Sealed) -> Option<String> {
         sealed.0.strip_prefix("sealed:").map(str::to_owned)
     }
+
+    fn endpoint(&self) -> &str {
+        "http://127.0.0.1:4566"
+    }
+
+    fn random_bits(&self) -> u64 {
+        RandomState::new().hash_one(0)
+    }
+
+    fn wall_ms(&self) -> u64 {
+        WALL_MS
+    }
+
+    fn logs(&self) -> &LogStore {
+        &self.logs
+    }
+
+    fn images(&self) -> &ImageStore {
+        &self.images
+    }
+
+    fn registry_login(&self) -> Token {
+        self.registry.token(WALL_MS)
+    }
+
+    /// The same for every name: for `shop.test` and `*.shop.test`.
+    fn issue_certificate(&self, _: &[&str]) -> Result<Issued, String> {
+        Ok(Issued {
+            certificate: include_str!("../../src/acm/x509_rsa.pem").to_owned(),
+            chain: include_str!("../../src/acm/x509_ec.pem").to_owned(),
+            private_key: "-----BEGIN PRIVATE KEY-----".to_owned(),
+        })
+    }
 }
 
 impl Rig {
     /// A cluster `main` and two subnets in two zones.
     pub(crate) fn new() -> Rig {
         let identity = Identity { account: "000000000000".into(), region: "us-east-1".into() };
-        let mut rig = Rig { platform: Platform::new(identity, 7), now: Time(1_700_000_000_000) };
+        let platform = Platform::new(identity, 7);
+        let mut rig = Rig { platform, now: Time(WALL_MS), rooms: TestRooms::new() };
         let subnet = |name: &str, zone: &str, third: u8| {
             Command::PutSubnet(SubnetSpec {
                 name: name.into(),
@@ -92,15 +162,16 @@ impl Rig {
         let operation = operation(service, name).expect("served");
         let mut answer = operation(&self.platform, &input)?;
         while let Answer::Here(next) = answer {
-            answer = next(&self.platform, &TestRooms)?;
+            answer = next(&self.platform, &self.rooms)?;
         }
         let output = match answer {
             Answer::Now(output) => output,
-            Answer::Away(errand) => errand(&TestRooms)?,
+            Answer::Away(errand) => errand(&self.rooms)?,
             Answer::Here(_) => unreachable!("followed to its end above"),
             Answer::After { commands, answer } => {
                 let outcome = self.platform.step(self.now, &Input::Commands(commands));
                 outcome.result.map_err(|rejection| refused(service, &rejection))?;
+                self.rooms.keep_groups(&self.platform);
                 answer(&self.platform)
             }
         };

@@ -1,0 +1,11 @@
+environment      = "changed"
+instance_class   = "db.t4g.small"
+storage          = 30
+backup_days      = 14
+max_connections  = "200"
+log_exports      = ["postgresql", "upgrade"]
+node_type        = "cache.t4g.small"
+snapshot_days    = 3
+cache_nodes      = 3
+maxmemory_policy = "volatile-lru"
+auth_token       = "another-horse-battery-staple"

@@ -1,0 +1,78 @@
+//! Everything a platform is made of, by kind and name: what was asked for, not how it is doing.
+//! Two platforms with the same inventory behave the same; ids that were made up are left out.
+
+use std::collections::BTreeMap;
+
+use neargate_core::Platform;
+use neargate_core::platform::ServiceStatus;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// By kind, then by name.
+pub(crate) type Inventory = BTreeMap<String, BTreeMap<String, Value>>;
+
+/// What the platform has. Secret values are not in it.
+pub(crate) fn inventory(platform: &Platform) -> Inventory {
+    let mut inventory = Inventory::new();
+    let mut put = |kind: &str, name: &str, thing: Value| {
+        inventory.entry(kind.to_owned()).or_default().insert(name.to_owned(), thing);
+    };
+    for name in platform.clusters() {
+        put("clusters", name, json!({}));
+    }
+    for vpc in platform.vpcs() {
+        put("vpcs", &vpc.name, plain(vpc));
+    }
+    for subnet in platform.subnets() {
+        put("subnets", &subnet.spec.name, plain(&subnet.spec));
+    }
+    for group in platform.security_groups() {
+        put("securityGroups", &group.name, plain(group));
+    }
+    for balancer in platform.load_balancers() {
+        put("loadBalancers", &balancer.spec.name, plain(&balancer.spec));
+        for listener in balancer.listeners.values() {
+            let name = format!("{}:{}", balancer.spec.name, listener.spec.port);
+            put("listeners", &name, plain(&*listener.spec));
+        }
+    }
+    for group in platform.target_groups() {
+        put("targetGroups", &group.spec.name, plain(&*group.spec));
+    }
+    for (family, revisions) in platform.families() {
+        for registered in revisions.iter().filter(|r| r.active) {
+            let name = format!("{family}:{}", registered.definition.revision);
+            put("taskDefinitions", &name, plain(&*registered.definition));
+        }
+    }
+    for service in platform.services().filter(|s| s.status != ServiceStatus::Inactive) {
+        put("services", &service.spec.name.to_string(), plain(&service.spec));
+    }
+    for name in platform.names() {
+        put("discoveryServices", &name.spec.dns_name(), plain(&name.spec));
+    }
+    for group in platform.log_groups() {
+        put("logGroups", &group.name, plain(group));
+    }
+    for secret in platform.secrets() {
+        put("secrets", &secret.name, json!({}));
+    }
+    for parameter in platform.parameters() {
+        put("parameters", &parameter.name, json!({}));
+    }
+    for (subject, text) in platform.notes_starting("") {
+        let note = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+        match subject.strip_prefix("record:").and_then(|r| r.split_once('/')) {
+            Some((service, rest)) => put(&format!("records of {service}"), rest, note),
+            // The others are counters of ids.
+            None if subject.starts_with("arn:") => put("notes", subject, note),
+            None => {}
+        }
+    }
+    inventory
+}
+
+fn plain(thing: &impl Serialize) -> Value {
+    // Specifications are inputs, and every input is JSON in the journal.
+    serde_json::to_value(thing).unwrap_or_default()
+}

@@ -1,5 +1,0 @@
-//! Application Auto Scaling.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

@@ -1,5 +1,0 @@
-//! Amazon CloudWatch.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

@@ -1,5 +1,0 @@
-//! Amazon ElastiCache.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

@@ -1,5 +1,0 @@
-//! AWS Key Management Service.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

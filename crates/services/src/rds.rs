@@ -1,5 +1,0 @@
-//! Amazon RDS.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

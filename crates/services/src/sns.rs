@@ -1,5 +1,0 @@
-//! Amazon SNS.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];
