@@ -1,2 +1,2 @@
-# Only this environment, in a state of its own.
+# One environment alone. The three share network and load balancer, so do not give each a state of its own.
 environments = ["stage"]
