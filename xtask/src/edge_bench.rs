@@ -247,7 +247,7 @@ fn measure(proxy: &Proxy, arguments: &Arguments) -> Result<Round> {
 }
 
 /// User and system time of a process with all its threads.
-fn cpu_seconds(pid: u32) -> Result<(f64, f64)> {
+pub(crate) fn cpu_seconds(pid: u32) -> Result<(f64, f64)> {
     /// Ticks per second of `/proc`, the same on every Linux.
     const TICKS: f64 = 100.0;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))

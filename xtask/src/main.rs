@@ -5,6 +5,7 @@ mod core_bench;
 mod counting_allocator;
 mod edge_bench;
 mod models;
+mod wire_bench;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Task {
     EdgeBench(edge_bench::Arguments),
     /// Make the AWS service models of `wire` from the installed botocore package.
     Models(models::Arguments),
+    /// Compare the AWS endpoint with moto's server.
+    WireBench(wire_bench::Arguments),
     /// The edge alone, as the benchmark starts it.
     #[command(hide = true)]
     EdgeProcess(edge_bench::ProcessArguments),
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::CoreBench(arguments) => core_bench::run(&arguments)?,
         Task::EdgeBench(arguments) => edge_bench::run(&arguments)?,
         Task::Models(arguments) => models::run(&arguments)?,
+        Task::WireBench(arguments) => wire_bench::run(&arguments)?,
         Task::EdgeProcess(arguments) => edge_bench::process(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -147,6 +147,7 @@ pub fn operation(service: &str, name: &str) -> Option<Operation> {
 #[must_use]
 pub fn refused(service: &str, rejection: &Rejection) -> AwsError {
     match service {
+        "ec2" => ec2::refused(rejection),
         "ecs" => ecs::refused(rejection),
         "elbv2" => elbv2::refused(rejection),
         "logs" => logs::refused(rejection),

@@ -1,4 +1,4 @@
-//! Subnets, security groups and discovery services: known by name inside, by id or ARN outside.
+//! VPCs, subnets, security groups and discovery services: known by name inside, by id or ARN outside.
 //!
 //! What came in by its AWS id keeps it as its name. What was named in `neargate.yaml` shows an id
 //! made from that name, and may be asked for by either.
@@ -39,10 +39,21 @@ pub(crate) fn security_group_name(platform: &Platform, id: &str) -> String {
     names.find(|name| security_group_id(name) == id).unwrap_or(id).to_owned()
 }
 
-/// The VPC that everything is in unless a client named one.
-pub(crate) fn vpc_id(identity: &Identity) -> String {
-    let whose = format!("{}/{}", identity.account, identity.region);
-    shown("vpc", &whose)
+/// The VPC id of a VPC's name.
+pub(crate) fn vpc_id(name: &str) -> String {
+    shown("vpc", name)
+}
+
+/// The name of the VPC with that id or name.
+pub(crate) fn vpc_name(platform: &Platform, id: &str) -> Option<String> {
+    let mut names = platform.vpcs().map(|vpc| vpc.name.as_str());
+    names.find(|name| *name == id || vpc_id(name) == id).map(str::to_owned)
+}
+
+/// Whether a client made the part of a VPC that has this name, which is then its id.
+pub(crate) fn is_of_client(name: &str) -> bool {
+    let id = ["vpc-", "subnet-", "sg-"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    id.is_some_and(|id| id.len() == 17 && id.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// The id of a namespace.

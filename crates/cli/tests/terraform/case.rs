@@ -27,7 +27,7 @@ pub(crate) struct Case {
     changes: Vec<PathBuf>,
     /// By address, without the index of an instance.
     imports: BTreeMap<String, Vec<Import>>,
-    /// Kinds of the inventory of which something may stay.
+    /// Beginnings of what may stay in the inventory: a kind, or a kind and a name.
     leaves: Vec<String>,
 }
 
@@ -84,13 +84,13 @@ impl Case {
         let began = Instant::now();
         root.destroy(&variables)?;
         self.nothing_left(before, endpoint)?;
-        eprintln!(
+        crate::say(&format!(
             "{}: apply {:.1} s, {} changes, destroy {:.1} s",
             self.name,
             applied.as_secs_f32(),
             self.changes.len(),
             began.elapsed().as_secs_f32()
-        );
+        ));
         Ok(())
     }
 
@@ -174,8 +174,10 @@ impl Case {
         for (kind, things) in endpoint.inventory()? {
             let known = before.get(&kind).cloned().unwrap_or_default();
             for (name, thing) in things {
-                if !known.contains_key(&name) && !self.leaves.contains(&kind) {
-                    let _ = writeln!(left, "{kind} {name}: {thing}");
+                let shown = format!("{kind} {name}");
+                let stays = self.leaves.iter().any(|start| shown.starts_with(start));
+                if !known.contains_key(&name) && !stays {
+                    let _ = writeln!(left, "{shown}: {thing}");
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! An endpoint of its own for one case.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,32 +23,35 @@ impl Endpoint {
     /// Starts an engine on a free port, twenty times faster than real time.
     pub(crate) fn start() -> Result<Endpoint> {
         let home = tempfile::Builder::new().prefix("neargate-terraform").tempdir()?;
-        let log = std::fs::File::create(home.path().join("serve.log"))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_neargate"));
-        command.args(["serve", "--port", "0", "--driver", "process", "--pace", "20", "--home"]);
-        let engine = command
-            .arg(home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("starting neargate serve")?;
+        let engine = serve(home.path(), 0)?;
         let mut endpoint = Endpoint { home, engine, url: String::new() };
+        endpoint.await_answer()?;
+        Ok(endpoint)
+    }
+
+    /// Kills the engine with no time for anything, and starts another at the same address.
+    pub(crate) fn kill_and_restart(&mut self) -> Result<()> {
+        self.engine.kill()?;
+        self.engine.wait()?;
+        let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok());
+        self.engine = serve(self.home.path(), port.context("an address with a port")?)?;
+        self.await_answer()
+    }
+
+    fn await_answer(&mut self) -> Result<()> {
         let began = Instant::now();
-        while endpoint.url.is_empty() {
-            if began.elapsed() > PATIENCE || endpoint.engine.try_wait()?.is_some() {
-                bail!("neargate serve does not answer:\n{}", endpoint.log());
+        loop {
+            if began.elapsed() > PATIENCE || self.engine.try_wait()?.is_some() {
+                bail!("neargate serve does not answer:\n{}", self.log());
             }
-            let output = endpoint.run(&["status", "--json"])?;
+            // Each try is a process of its own, so this does not spin.
+            let output = self.run(&["status", "--json"])?;
             if output.status.success() {
                 let status: Value = serde_json::from_slice(&output.stdout)?;
-                endpoint.url = status["engine"]["endpoint"].as_str().unwrap_or_default().to_owned();
-            } else {
-                // Not there yet; each try is a process of its own, so this does not spin.
-                std::thread::yield_now();
+                self.url = status["engine"]["endpoint"].as_str().unwrap_or_default().to_owned();
+                return Ok(());
             }
         }
-        Ok(endpoint)
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Output> {
@@ -70,6 +74,20 @@ impl Endpoint {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
+}
+
+fn serve(home: &Path, port: u16) -> Result<Child> {
+    let mut options = std::fs::OpenOptions::new();
+    let log = options.create(true).append(true).open(home.join("serve.log"))?;
+    Command::new(env!("CARGO_BIN_EXE_neargate"))
+        .args(["serve", "--driver", "process", "--pace", "20"])
+        .args(["--port", &port.to_string(), "--home"])
+        .arg(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .context("starting neargate serve")
 }
 
 impl Drop for Endpoint {

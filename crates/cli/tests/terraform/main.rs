@@ -11,6 +11,7 @@
 
 mod case;
 mod endpoint;
+mod killed;
 mod terraform;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,12 @@ use case::Case;
 
 /// The provider pauses most of the time, so cases run side by side.
 const JOBS: usize = 4;
+
+/// Progress of a case, for whoever watches.
+#[expect(clippy::print_stderr, reason = "the test runner shows it with --nocapture")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
 
 #[test]
 fn every_resource_type_is_made_read_changed_imported_and_destroyed() {

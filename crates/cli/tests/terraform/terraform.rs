@@ -1,7 +1,7 @@
 //! The program `terraform`, run in a folder of its own.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -53,8 +53,9 @@ impl Root {
         Ok(root)
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
-        let output = Command::new("terraform")
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("terraform");
+        command
             .args(arguments)
             .current_dir(self.folder.path())
             .env("AWS_ENDPOINT_URL", &self.endpoint)
@@ -63,9 +64,13 @@ impl Root {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("CHECKPOINT_DISABLE", "1")
             .env_remove("AWS_PROFILE")
-            .stdin(Stdio::null())
-            .output()
-            .context("running terraform; is it installed?")?;
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
+        let output =
+            self.command(arguments).output().context("running terraform; is it installed?")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
     }
@@ -93,6 +98,13 @@ impl Root {
     pub(crate) fn apply(&self) -> Result<()> {
         self.must(&["apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=40"])?;
         Ok(())
+    }
+
+    /// Starts an apply and does not wait for it.
+    pub(crate) fn start_apply(&self) -> Result<Child> {
+        let arguments = ["apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=40"];
+        let mut command = self.command(&arguments);
+        Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
     }
 
     pub(crate) fn destroy(&self, variables: &[&Path]) -> Result<()> {

@@ -17,7 +17,7 @@ fn view(platform: &Platform, balancer: &LoadBalancer) -> Value {
     let identity = platform.identity();
     let spec = &balancer.spec;
     let arn = load_balancer_arn(platform, balancer);
-    let said = note::read(platform, &balancer_note(&spec.name));
+    let vpc = lookup::vpc_of(platform, balancer);
     let (scheme, prefix) = match spec.internet_facing {
         true => ("internet-facing", ""),
         false => ("internal", "internal-"),
@@ -44,7 +44,7 @@ fn view(platform: &Platform, balancer: &LoadBalancer) -> Value {
         "CanonicalHostedZoneId": "Z35SXDOTRQ7X7K",
         "CreatedTime": fields::time(balancer.created_at),
         "Scheme": scheme,
-        "VpcId": said.get("VpcId").cloned().unwrap_or_else(|| json!(names::vpc_id(identity))),
+        "VpcId": vpc.map_or_else(String::new, names::vpc_id),
         "State": { "Code": "active" },
         "Type": "application",
         "AvailabilityZones": zones,

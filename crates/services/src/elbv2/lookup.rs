@@ -51,6 +51,12 @@ pub(crate) fn target_type(platform: &Platform, group: &TargetGroup) -> String {
     fields::text(&said, "TargetType").unwrap_or("ip").to_owned()
 }
 
+/// The name of the VPC that a load balancer is in.
+pub(super) fn vpc_of<'a>(platform: &'a Platform, balancer: &LoadBalancer) -> Option<&'a str> {
+    let mut subnets = balancer.spec.subnets.iter();
+    subnets.find_map(|name| Some(platform.subnet(name)?.spec.vpc.as_str()))
+}
+
 /// The load balancers whose rules use the target group.
 pub(crate) fn load_balancers_of<'a>(
     platform: &'a Platform,

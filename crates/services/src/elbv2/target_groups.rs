@@ -21,14 +21,20 @@ fn view(platform: &Platform, group: &TargetGroup) -> Value {
     let balancers: Vec<String> = lookup::load_balancers_of(platform, &spec.name)
         .map(|balancer| load_balancer_arn(platform, balancer))
         .collect();
-    let vpc = said.get("VpcId").cloned();
+    // One that was described is where those that use it are.
+    let vpc = fields::owned(&said, "VpcId").or_else(|| {
+        let mut users = lookup::load_balancers_of(platform, &spec.name);
+        let used = users.find_map(|balancer| lookup::vpc_of(platform, balancer));
+        let any = platform.vpcs().next().map(|vpc| vpc.name.as_str());
+        used.or(any).map(names::vpc_id)
+    });
     json!({
         "TargetGroupArn": target_group_arn(platform, group),
         "TargetGroupName": spec.name,
         "Protocol": "HTTP",
         "ProtocolVersion": "HTTP1",
         "Port": spec.port,
-        "VpcId": vpc.unwrap_or_else(|| json!(names::vpc_id(platform.identity()))),
+        "VpcId": vpc,
         "HealthCheckProtocol": "HTTP",
         "HealthCheckPort": check.port.map_or("traffic-port".to_owned(), |port| port.to_string()),
         "HealthCheckEnabled": true,

@@ -1,0 +1,2 @@
+nat           = false
+private_table = 1
