@@ -124,6 +124,24 @@ impl Driver {
     }
 }
 
+/// Who may send requests to the AWS endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthChoice {
+    /// Everybody on this machine, with any credentials
+    Any,
+    /// Who signs with the access key in the home's file `credentials`, or as a task's role
+    Strict,
+}
+
+impl From<AuthChoice> for neargate_engine::AuthMode {
+    fn from(choice: AuthChoice) -> Self {
+        match choice {
+            AuthChoice::Any => Self::Any,
+            AuthChoice::Strict => Self::Strict,
+        }
+    }
+}
+
 /// Parses the arguments, runs the command and prints its failure once.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();

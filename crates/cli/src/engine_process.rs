@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use neargate_engine::AuthMode;
 use neargate_engine::api::Status;
 
 use crate::client::Client;
@@ -29,6 +30,8 @@ pub(crate) struct Wanted {
     pub(crate) port: Option<u16>,
     /// How tasks are run.
     pub(crate) driver: Option<String>,
+    /// Who may send requests to the AWS endpoint.
+    pub(crate) auth: Option<AuthMode>,
     /// Region of a platform that is about to be made; it stands in every ARN.
     pub(crate) region: Option<String>,
 }
@@ -63,6 +66,9 @@ fn conflict(status: &Status, wanted: &Wanted) -> Option<String> {
     }
     if let Some(driver) = wanted.driver.as_ref().filter(|driver| **driver != status.driver) {
         return Some(differs("--driver", &status.driver, driver));
+    }
+    if let Some(auth) = wanted.auth.filter(|auth| *auth != status.auth) {
+        return Some(differs("--auth", &status.auth.to_string(), &auth.to_string()));
     }
     let port = status.engine.endpoint.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
     match (wanted.port, port) {
@@ -133,6 +139,9 @@ fn spawn(home: &Home, wanted: &Wanted, log: &std::fs::File) -> Result<Child, Fai
     if let Some(driver) = &wanted.driver {
         command.arg("--driver").arg(driver);
     }
+    if let Some(auth) = wanted.auth {
+        command.arg("--auth").arg(auth.to_string());
+    }
     if let Some(region) = &wanted.region {
         command.arg("--default-region").arg(region);
     }
@@ -184,6 +193,7 @@ mod tests {
             edge: EdgeStatus { pid: None },
             driver: "process".to_owned(),
             driver_note: None,
+            auth: AuthMode::Strict,
             pace: 20,
             home: "/h".to_owned(),
             dns: "127.9.0.2:53".to_owned(),
@@ -191,7 +201,7 @@ mod tests {
         let check = |pace, port, driver: Option<&str>| {
             conflict(
                 &status,
-                &Wanted { pace, port, driver: driver.map(str::to_owned), region: None },
+                &Wanted { pace, port, driver: driver.map(str::to_owned), ..Wanted::default() },
             )
         };
         assert_eq!(check(None, None, None), None);
@@ -201,6 +211,8 @@ mod tests {
             check(Some(1), None, None).unwrap(),
             "the engine of /h runs with --pace 20, not 1"
         );
+        let any = Wanted { auth: Some(AuthMode::Any), ..Wanted::default() };
+        assert!(conflict(&status, &any).unwrap().contains("--auth strict, not any"));
         assert!(check(None, Some(1), None).unwrap().contains("--port 4566, not 1"));
         assert!(check(None, None, Some("container")).unwrap().contains("--driver process"));
     }

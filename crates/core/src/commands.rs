@@ -134,13 +134,27 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteLogGroup { name } => self.delete_log_group(name, turn),
-            Command::PutSecretValue { name, version, value } => {
-                self.put_secret_value(name, version, value)
+            Command::CreateSecret { name } => self.create_secret(name),
+            Command::PutSecretValue { name, version, value, stages, is_binary } => {
+                let value = (value, *is_binary);
+                self.put_secret_value(name, version, value, stages)
+            }
+            Command::MoveSecretStage { name, stage, to } => {
+                self.move_secret_stage(name, stage, to.as_deref())
+            }
+            Command::DeleteSecret { name, gone_at } => self.delete_secret(name, *gone_at),
+            Command::RestoreSecret { name } => {
+                self.secret_mut(name)?.gone_at = None;
+                Ok(())
             }
             Command::PutParameter { name, value } => {
                 self.put_parameter(name, value);
                 Ok(())
             }
+            Command::DeleteParameter { name } => match self.parameters.remove(name) {
+                Some(_) => Ok(()),
+                None => Err(not_found("parameter", name)),
+            },
             Command::Annotate { subject, note } => {
                 self.annotate(subject, note.as_deref());
                 Ok(())

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::options::AuthMode;
 use neargate_core::input::Command;
 pub use neargate_runtime::ImageSource;
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,9 @@ pub struct Status {
     /// What this machine lacks for a better driver, in one line.
     #[serde(default)]
     pub driver_note: Option<String>,
+    /// Who may send requests to the AWS endpoint.
+    #[serde(default)]
+    pub auth: AuthMode,
     /// Platform seconds per real second.
     pub pace: u32,
     /// State directory.

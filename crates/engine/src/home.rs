@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Anchor;
 use crate::error::EngineError;
+use crate::options::AuthMode;
 
 /// Port of the platform's DNS server on `127.H.0.2`.
 const DNS_PORT: u16 = 5300;
@@ -35,11 +36,14 @@ pub(crate) struct Settings {
     /// How its tasks were made.
     #[serde(default)]
     pub(crate) driver: Driver,
+    /// Who may send requests: an endpoint that asked for signatures does not stop to by a restart.
+    #[serde(default)]
+    pub(crate) auth: AuthMode,
 }
 
 impl Settings {
-    pub(crate) fn new(loopback: u8, clock: Anchor, driver: Driver) -> Self {
-        Self { format: FORMAT, loopback, clock, driver }
+    pub(crate) fn new(loopback: u8, clock: Anchor, driver: Driver, auth: AuthMode) -> Self {
+        Self { format: FORMAT, loopback, clock, driver, auth }
     }
 }
 
@@ -83,8 +87,24 @@ impl Home {
         self.0.join("secrets.key")
     }
 
+    pub(crate) fn authority_key(&self) -> PathBuf {
+        self.0.join("authority.key")
+    }
+
+    pub(crate) fn authority_certificate(&self) -> PathBuf {
+        self.0.join("authority.pem")
+    }
+
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.0.join("credentials")
+    }
+
     pub(crate) fn registry_key(&self) -> PathBuf {
         self.0.join("registry.key")
+    }
+
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.0.join("objects")
     }
 
     fn settings_file(&self) -> PathBuf {
@@ -216,8 +236,12 @@ mod tests {
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         assert_eq!(home.settings().expect("none yet"), None);
-        let settings =
-            Settings::new(77, Anchor { real_ms: 1, platform: Time(2), pace: 3 }, Driver::Container);
+        let settings = Settings::new(
+            77,
+            Anchor { real_ms: 1, platform: Time(2), pace: 3 },
+            Driver::Container,
+            AuthMode::Strict,
+        );
         home.remember(&settings).expect("written");
         assert_eq!(home.settings().expect("read"), Some(settings));
         std::fs::write(path.join("engine.json"), "{").expect("broken");

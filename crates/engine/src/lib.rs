@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod authority;
 mod aws;
 mod clock;
 mod control_socket;
@@ -29,6 +30,7 @@ mod error;
 mod event;
 mod home;
 mod inventory;
+mod key_ring;
 mod ledger;
 mod log;
 mod metadata;
@@ -45,5 +47,5 @@ mod vault;
 mod views;
 
 pub use error::EngineError;
-pub use options::{DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Options};
+pub use options::{AuthMode, DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Options};
 pub use run::run;

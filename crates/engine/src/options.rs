@@ -1,8 +1,10 @@
 //! How an engine is to run.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use neargate_runtime::Driver;
+use serde::{Deserialize, Serialize};
 
 /// The port local AWS tools default to.
 pub const DEFAULT_PORT: u16 = 4566;
@@ -10,6 +12,26 @@ pub const DEFAULT_PORT: u16 = 4566;
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
 /// The region unless another one is asked for.
 pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// Who may send requests to the AWS endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// Everybody on this machine, with any credentials.
+    #[default]
+    Any,
+    /// Who signs with an access key of the home's file `credentials`, or as a task's role.
+    Strict,
+}
+
+impl fmt::Display for AuthMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AuthMode::Any => "any",
+            AuthMode::Strict => "strict",
+        })
+    }
+}
 
 /// How an engine is to run.
 #[derive(Clone, Debug)]
@@ -30,6 +52,8 @@ pub struct Options {
     /// How tasks are made; `None` is how those of the home were, or the best this machine offers
     /// when it has none.
     pub driver: Option<Driver>,
+    /// Who may send requests; `None` is as it was on this home last.
+    pub auth: Option<AuthMode>,
     /// Serve `POST /_neargate/reset`.
     pub resettable: bool,
     /// The program with the subcommands `edge` and `shim`: the running binary itself.
@@ -48,6 +72,7 @@ impl Options {
             account: None,
             region: None,
             default_region: DEFAULT_REGION.to_owned(),
+            auth: None,
             resettable: false,
             binary,
         }

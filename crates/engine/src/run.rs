@@ -13,10 +13,13 @@ use neargate_core::{Identity, Platform};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Registry, RegistryOptions};
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
+use neargate_wire::Auth;
 
 use crate::api::Response;
+use crate::authority::Authority;
 use crate::clock::{Anchor, Clock, monotonic, wall_ms};
 use crate::control_socket::ControlSocket;
 use crate::edge_link::{EdgeLink, LinkOptions};
@@ -26,9 +29,10 @@ use crate::engine::{Ended, Engine, Parts};
 use crate::error::EngineError;
 use crate::event::Event;
 use crate::home::{Home, Settings, dns_address, probe};
+use crate::key_ring::KeyRing;
 use crate::ledger::{Journal, Ledger, OpenError};
 use crate::log;
-use crate::options::{DEFAULT_ACCOUNT, Options};
+use crate::options::{AuthMode, DEFAULT_ACCOUNT, Options};
 use crate::record::{FORMAT, Record};
 use crate::rooms::EngineRooms;
 use crate::status::StatusParts;
@@ -59,6 +63,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         source,
     })?;
     let vault = Arc::new(vault);
+    let objects = open_objects(&home, ledger.platform())?;
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -69,7 +74,9 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     };
 
     let (sender, events) = sync_channel(EVENTS);
-    let endpoint_options = EndpointOptions { port: options.port, resettable: options.resettable };
+    let auth = auth(&home, &vault, settings.auth)?;
+    let endpoint_options =
+        EndpointOptions { port: options.port, resettable: options.resettable, auth };
     let meter = Arc::new(Meter::new(home.path()));
     let endpoint = Endpoint::open(endpoint_options, sender.clone(), meter)?;
     let address = format!("http://{}", endpoint.address());
@@ -95,8 +102,8 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     if let Some(listener) = listener {
         endpoint.listen_for_tasks(listener)?;
     }
-    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), &address)?);
-    endpoint.serve_registry(registry(&rooms, ledger.platform()));
+    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), objects, &address)?);
+    endpoint.serve_registry(registry(&rooms, ledger.platform(), settings.auth));
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
     let link = EdgeLink::start(link, sender.clone())
@@ -111,6 +118,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         dns,
         driver,
         driver_note,
+        auth: settings.auth,
     };
     tracing::info!(%driver, home = status.home, endpoint = status.endpoint, pace = status.pace, "running");
     let tasks = Box::new(runtime);
@@ -143,11 +151,30 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Whom the endpoint lets in.
+fn auth(home: &Home, vault: &Arc<Vault>, mode: AuthMode) -> Result<Auth, EngineError> {
+    if mode == AuthMode::Any {
+        return Ok(Auth::Any);
+    }
+    let path = home.credentials();
+    let ring = KeyRing::open(&path, Arc::clone(vault)).map_err(|source| EngineError::File {
+        action: "read",
+        path: path.clone(),
+        source,
+    })?;
+    tracing::info!(
+        "requests must be signed: export AWS_SHARED_CREDENTIALS_FILE={}",
+        path.display()
+    );
+    Ok(Auth::Strict { lookup: Arc::new(move |key| ring.secret(key)) })
+}
+
 /// What the services need beside the platform.
 fn rooms(
     home: &Home,
     vault: &Arc<Vault>,
     images: Arc<ImageStore>,
+    objects: Arc<ObjectStore>,
     endpoint: &str,
 ) -> Result<EngineRooms, EngineError> {
     let unusable = |path| {
@@ -161,16 +188,32 @@ fn rooms(
     let logs =
         LogStore::open(&logs).map_err(|error| unusable(logs)(crate::ledger::in_full(&error)))?;
     let endpoint = endpoint.to_owned();
-    Ok(EngineRooms { vault: Arc::clone(vault), endpoint, logs, images, registry })
+    let authority = Authority::new(home.authority_key(), home.authority_certificate());
+    let vault = Arc::clone(vault);
+    Ok(EngineRooms { vault, endpoint, logs, images, registry, authority, objects })
 }
 
-/// The platform's registry. Whoever calls from this machine needs no login, and a push makes its
-/// repository.
-fn registry(rooms: &EngineRooms, platform: &Platform) -> Registry {
+/// The bytes of objects, without those that no record names: what a crash left, or a reset.
+fn open_objects(home: &Home, platform: &Platform) -> Result<Arc<ObjectStore>, EngineError> {
+    let path = home.objects();
+    let opened = ObjectStore::open(&path).and_then(|objects| {
+        let needed = neargate_services::objects_in_use(platform);
+        let freed = objects.retain(|id| needed.contains(id))?;
+        if freed > 0 {
+            tracing::info!(freed, "removed bytes of objects that are no more");
+        }
+        Ok(Arc::new(objects))
+    });
+    opened.map_err(|source| EngineError::File { action: "read", path, source })
+}
+
+/// The platform's registry. Whoever calls from this machine needs a login only where signatures are
+/// asked for, too. A push makes its repository.
+fn registry(rooms: &EngineRooms, platform: &Platform, auth: AuthMode) -> Registry {
     let options = RegistryOptions {
         account: platform.identity().account.clone(),
         realm: rooms.endpoint.clone(),
-        strict: false,
+        strict: auth == AuthMode::Strict,
         create_on_push: true,
     };
     Registry::new(Arc::clone(&rooms.images), rooms.registry.clone(), options)
@@ -288,7 +331,8 @@ fn settle(
         }
     };
     let clock = Anchor::for_run(old.map(|old| old.clock), Some(platform.now()), wall_ms(), pace);
-    let settings = Settings::new(loopback, clock, driver);
+    let auth = options.auth.or(old.map(|old| old.auth)).unwrap_or_default();
+    let settings = Settings::new(loopback, clock, driver, auth);
     if old != Some(settings) {
         home.remember(&settings)?;
     }

@@ -7,6 +7,7 @@ use neargate_core::metadata;
 use neargate_runtime::Driver;
 
 use crate::api::{EdgeStatus, EngineStatus, Status};
+use crate::options::AuthMode;
 
 /// What does not change during a run.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct StatusParts {
     pub(crate) dns: String,
     pub(crate) driver: Driver,
     pub(crate) driver_note: Option<String>,
+    pub(crate) auth: AuthMode,
 }
 
 impl StatusParts {
@@ -37,6 +39,7 @@ impl StatusParts {
             edge: EdgeStatus { pid: edge_pid },
             driver: self.driver.to_string(),
             driver_note: self.driver_note.clone(),
+            auth: self.auth,
             pace: self.pace,
             home: self.home.clone(),
             dns: self.dns.clone(),

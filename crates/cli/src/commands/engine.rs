@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use crate::cli::{Driver, Global};
+use crate::cli::{AuthChoice, Driver, Global};
 use crate::failure::{Failure, HOME_IN_USE};
 use crate::stand_in;
 
@@ -18,7 +18,8 @@ Ctrl-C ends the engine only: tasks and load balancer go on, and the next `nearga
 
 Examples:
   neargate serve
-  neargate serve --port 0 --home /tmp/test --resettable    for a test suite")]
+  neargate serve --port 0 --home /tmp/test --resettable    for a test suite
+  neargate serve --auth strict    and AWS_SHARED_CREDENTIALS_FILE=<home>/credentials for clients")]
 pub(crate) struct Serve {
     #[command(flatten)]
     options: EngineOptions,
@@ -53,7 +54,10 @@ struct EngineOptions {
     /// How tasks are run [default: as those which still run, or the best this machine offers]
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
     driver: Driver,
-    /// Serve POST /_neargate/reset, which empties the platform
+    /// Who may send requests to the AWS endpoint [default: as on this home last, or any]
+    #[arg(long, value_enum)]
+    auth: Option<AuthChoice>,
+    /// Serve POST /_neargate/reset, which empties the platform; not with --auth strict
     #[arg(long)]
     resettable: bool,
 }
@@ -91,6 +95,7 @@ impl EngineOptions {
             account: self.account.clone(),
             region: self.region.clone(),
             default_region: self.default_region.clone(),
+            auth: self.auth.map(Into::into),
             resettable: self.resettable,
             driver: match self.driver.name() {
                 None => None,

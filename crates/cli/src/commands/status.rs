@@ -11,7 +11,7 @@ use crate::render::table;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  neargate status\n  neargate status --json | jq .engine.pid")]
 pub(crate) struct Status {
-    /// Print {"engine":{"pid","endpoint",...},"edge":{"pid"},"driver","pace","home","dns"}
+    /// Print {"engine":{"pid","endpoint",...},"edge":{"pid"},"driver","auth","pace","home","dns"}
     #[arg(long)]
     json: bool,
 }
@@ -31,6 +31,7 @@ impl Status {
             ("endpoint", status.engine.endpoint),
             ("names", format!("{} (DNS)", status.dns)),
             ("driver", status.driver),
+            ("auth", status.auth.to_string()),
             ("pace", status.pace.to_string()),
             ("home", status.home),
         ];

@@ -14,7 +14,7 @@ use neargate_system::{CommandOptions, ImageOrigin, System};
 use super::down::take_down;
 use super::wait::{self, Ending};
 use super::{events, stderr_colours, stdout_colours};
-use crate::cli::{Driver, Global};
+use crate::cli::{AuthChoice, Driver, Global};
 use crate::client::{Client, EngineLost};
 use crate::engine_process::{self, Wanted};
 use crate::failure::Failure;
@@ -50,6 +50,9 @@ pub(crate) struct Up {
     /// How tasks are run
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
     driver: Driver,
+    /// Who may send requests to the AWS endpoint [default: as on this home last, or any]
+    #[arg(long, value_enum)]
+    auth: Option<AuthChoice>,
     /// Platform seconds per real second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pace: Option<u32>,
@@ -87,6 +90,7 @@ impl Up {
             pace: self.pace,
             port: self.port,
             driver: self.driver.name(),
+            auth: self.auth.map(Into::into),
             region: Some(system.region.clone()),
         };
         let (mut client, status, started) = engine_process::ensure(&home, &wanted, &interrupts)?;

@@ -2,14 +2,18 @@
 //!
 //! Every test has a home, ports and addresses of its own and ends what it started.
 
+mod auth;
 mod aws;
 mod bad_input;
 mod breaker;
+mod client;
 mod discovery;
 mod faults;
+mod many_clients;
 mod platform;
 mod recovery;
 mod rollout;
+mod standalone;
 
 /// How the tasks of these tests are made.
 const DRIVER: &str = "process";

@@ -78,6 +78,15 @@ impl Platform {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// Runs a command in a task or service; its stdout.
+    pub(crate) fn exec(&self, who: &str, command: &[&str]) -> String {
+        let mut exec = Command::new(env!("CARGO_BIN_EXE_neargate"));
+        exec.arg("exec").arg("--home").arg(self.home.path()).args([who, "--"]).args(command);
+        let output = exec.stdin(Stdio::null()).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let mut with_json = arguments.to_vec();
         with_json.push("--json");

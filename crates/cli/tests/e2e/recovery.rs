@@ -18,7 +18,7 @@ fn container_pids(platform: &Platform) -> Vec<i32> {
     pids
 }
 
-fn kill_engine(platform: &Platform) {
+pub(crate) fn kill_engine(platform: &Platform) {
     let engine = platform.engine_pid();
     kill(engine, "KILL");
     platform_gone(engine);

@@ -94,6 +94,7 @@ pub(crate) fn status() -> Status {
         edge: EdgeStatus { pid: Some(12) },
         driver: "process".into(),
         driver_note: None,
+        auth: Default::default(),
         pace: 20,
         home: "/somewhere".into(),
         dns: "127.77.0.2:53".into(),

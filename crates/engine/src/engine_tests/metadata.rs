@@ -44,7 +44,8 @@ impl Site {
         let dir = tempfile::tempdir().expect("temporary directory");
         let (edge, machine) = (FakeEdge::start(dir.path()), Machine::default());
         let engine = start(dir.path(), &machine);
-        let options = EndpointOptions { port: 0, resettable: false };
+        let options =
+            EndpointOptions { port: 0, resettable: false, auth: neargate_wire::Auth::Any };
         let endpoint =
             Endpoint::open(options, engine.events.clone(), Arc::new(Even)).expect("an endpoint");
         let mut commands = system("auth", 1);

@@ -11,16 +11,16 @@ use neargate_core::metadata;
 use neargate_core::task::Task;
 use neargate_core::task_definition::TaskDefinition;
 use neargate_services::arn;
+use neargate_wire::sigv4::AuthError;
 use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::{caller, times};
+use crate::key_ring::BASE_32;
 use crate::vault::Vault;
 
 /// Credentials are the same for one hour of the clock, and good for another.
 const PERIOD_MS: u64 = 3_600_000;
-/// Letters of an access key id.
-const BASE_32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// The id in the address of a task's credentials.
 fn id(vault: &Vault, task: TaskId) -> String {
@@ -82,22 +82,52 @@ fn same(a: &str, b: &str) -> bool {
 /// The credentials of this hour. They are good in real time, because that is what clients have.
 fn document(vault: &Vault, task: TaskId, role: &str, wall_ms: u64) -> Value {
     let period = wall_ms / PERIOD_MS;
-    let derive = |what: &str| {
-        let subject = [&task.0.to_le_bytes()[..], &period.to_le_bytes(), role.as_bytes()].concat();
-        vault.derive(what, &subject)
-    };
-    let key: String = derive("access key id")[..16]
+    let subject = [&task.0.to_le_bytes()[..], &period.to_le_bytes(), role.as_bytes()].concat();
+    let key: String = vault.derive("access key id", &subject)[..16]
         .iter()
         .map(|byte| char::from(BASE_32[usize::from(byte % 32)]))
         .collect();
-    let token = [derive("session token 1"), derive("session token 2"), derive("session token 3")];
+    let key = format!("ASIA{key}");
     json!({
         "RoleArn": role,
-        "AccessKeyId": format!("ASIA{key}"),
-        "SecretAccessKey": STANDARD.encode(&derive("secret access key")[..30]),
-        "Token": STANDARD.encode(token.concat()),
+        "SecretAccessKey": secret_of(vault, &key, period),
+        "Token": token_of(vault, &key, period),
+        "AccessKeyId": key,
         "Expiration": times::of_ms((period + 2) * PERIOD_MS),
     })
+}
+
+/// Key, hour and the home's key make the secret, so nothing is kept about those handed out.
+fn secret_of(vault: &Vault, key: &str, period: u64) -> String {
+    let subject = [&period.to_le_bytes()[..], key.as_bytes()].concat();
+    STANDARD.encode(&vault.derive("secret access key", &subject)[..30])
+}
+
+/// Says which hour the key is of, and proves it.
+fn token_of(vault: &Vault, key: &str, period: u64) -> String {
+    let subject = [&period.to_le_bytes()[..], key.as_bytes()].concat();
+    let proof = ["session token 1", "session token 2", "session token 3"];
+    let proof = proof.map(|what| vault.derive(what, &subject)).concat();
+    STANDARD.encode([&period.to_le_bytes()[..], &proof].concat())
+}
+
+/// The secret of a key that was handed out here and is good at that time.
+pub(crate) fn secret(
+    vault: &Vault,
+    key: &str,
+    token: &str,
+    wall_ms: u64,
+) -> Result<String, AuthError> {
+    let bytes = STANDARD.decode(token).ok();
+    let period = bytes.as_deref().and_then(|bytes| bytes.first_chunk());
+    let period = period.map(|bytes| u64::from_le_bytes(*bytes)).ok_or(AuthError::UnknownKey)?;
+    if !same(&token_of(vault, key, period), token) {
+        return Err(AuthError::UnknownKey);
+    }
+    if wall_ms >= period.saturating_add(2).saturating_mul(PERIOD_MS) {
+        return Err(AuthError::ExpiredToken);
+    }
+    Ok(secret_of(vault, key, period))
 }
 
 #[cfg(test)]
@@ -125,6 +155,28 @@ mod tests {
         assert_eq!(at(PERIOD_MS * 11 - 1), now);
         assert_ne!(at(PERIOD_MS * 11)["SecretAccessKey"], now["SecretAccessKey"]);
         assert_ne!(document(&vault, TaskId(8), role, PERIOD_MS * 10)["Token"], now["Token"]);
+    }
+
+    /// Under `--auth strict` a task signs with them: key, secret and token belong together, here
+    /// only, and until they expire.
+    #[test]
+    fn ecs_meta_6_the_secret_is_found_again_from_key_and_token() {
+        let (_home, vault) = vault();
+        let (_other_home, other) = self::vault();
+        let given =
+            document(&vault, TaskId(7), "arn:aws:iam::000000000000:role/app", PERIOD_MS * 10);
+        let text = |member: &str| given[member].as_str().expect("a text").to_owned();
+        let (key, token) = (text("AccessKeyId"), text("Token"));
+        let at = |wall_ms| secret(&vault, &key, &token, wall_ms);
+        assert_eq!(at(PERIOD_MS * 10), Ok(text("SecretAccessKey")));
+        assert_eq!(at(PERIOD_MS * 12 - 1), Ok(text("SecretAccessKey")));
+        assert_eq!(at(PERIOD_MS * 12), Err(AuthError::ExpiredToken));
+        let unknown = Err(AuthError::UnknownKey);
+        assert_eq!(secret(&other, &key, &token, PERIOD_MS * 10), unknown);
+        assert_eq!(secret(&vault, "ASIAOTHER", &token, PERIOD_MS * 10), unknown);
+        for token in ["", "x", "AAAA", &token[4..], &format!("B{}", &token[1..])] {
+            assert_eq!(secret(&vault, &key, token, PERIOD_MS * 10), unknown, "{token}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 
 mod call;
 mod caller;
-mod credentials;
+pub(crate) mod credentials;
 mod desk;
 mod listener;
 mod network;

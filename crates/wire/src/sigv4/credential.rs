@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::AuthError;
+use super::{AuthError, Key};
 use crate::{HttpRequest, uri};
 
 /// The only algorithm.
@@ -50,6 +50,7 @@ pub(super) struct Claim {
     pub(super) date: String,
     /// Seconds, of a presigned request.
     pub(super) expires: Option<u64>,
+    pub(super) session_token: Option<String>,
 }
 
 /// The scope a request names, whether or not it is rightly signed: it says which service is meant.
@@ -63,6 +64,14 @@ pub fn scope_of(request: &HttpRequest) -> Option<Scope> {
     let pairs = uri::pairs(query.as_bytes(), false, PARAMETERS).ok()?;
     let credential = pairs.iter().find(|(name, _)| name == "X-Amz-Credential")?;
     Scope::parse(&credential.1)
+}
+
+impl Claim {
+    /// Whose secret it must be signed with.
+    pub(super) fn key(&self, now_ms: u64) -> Key<'_> {
+        let session_token = self.session_token.as_deref();
+        Key { access_key: &self.scope.access_key, session_token, now_ms }
+    }
 }
 
 pub(super) fn claim(request: &HttpRequest) -> Result<Claim, AuthError> {
@@ -99,6 +108,7 @@ fn from_header(request: &HttpRequest, header: &str) -> Result<Claim, AuthError> 
         signature: field("Signature")?.to_owned(),
         date: date.trim().to_owned(),
         expires: None,
+        session_token: request.header("x-amz-security-token").map(str::to_owned),
     })
 }
 
@@ -128,6 +138,7 @@ fn from_query(request: &HttpRequest) -> Result<Claim, AuthError> {
         expires: Some(expires.ok_or_else(|| {
             incomplete("X-Amz-Expires must be a number of seconds of at most a week")
         })?),
+        session_token: find("X-Amz-Security-Token").map(str::to_owned),
     })
 }
 

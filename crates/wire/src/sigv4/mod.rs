@@ -2,9 +2,11 @@
 //!
 //! Pure functions of the request, the secret and the time: `canonical` writes what was signed,
 //! `signing` computes the signature, `credential` reads what the request says about itself, and
-//! [`verify`](verify()) holds them against each other in constant time.
+//! [`verify`](verify()) holds them against each other in constant time. [`Chunks`] goes on from there
+//! through a body that is signed piece by piece.
 
 mod canonical;
+mod chunks;
 mod credential;
 mod signing;
 mod verify;
@@ -13,12 +15,24 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use canonical::{Encoding, canonical_request};
+pub use chunks::Chunks;
 pub use credential::{Scope, scope_of};
 pub use signing::{signature, string_to_sign};
 pub use verify::verify;
 
-/// The secret of an access key, if there is such a key.
-pub type SecretLookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// The key a request says it is signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// `AKIA...`, or `ASIA...` of a role.
+    pub access_key: &'a str,
+    /// Comes with the keys of a role.
+    pub session_token: Option<&'a str>,
+    /// Milliseconds since 1970: a session ends.
+    pub now_ms: u64,
+}
+
+/// The secret of a key. [`AuthError::UnknownKey`] and [`AuthError::ExpiredToken`] are its errors.
+pub type SecretLookup = Arc<dyn Fn(&Key<'_>) -> Result<String, AuthError> + Send + Sync>;
 
 /// Who may send requests.
 #[derive(Clone)]
@@ -27,7 +41,7 @@ pub enum Auth {
     Any,
     /// Who signs with a secret that is found.
     Strict {
-        /// Access key to secret.
+        /// From the key to its secret.
         lookup: SecretLookup,
     },
 }
@@ -53,6 +67,9 @@ pub enum AuthError {
     /// The access key is not known.
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
+    /// The session that the key belongs to is over.
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
     /// Signed with another secret, or changed since.
     #[error(
         "The request signature we calculated does not match the signature you provided. Check your \

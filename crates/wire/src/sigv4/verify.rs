@@ -15,7 +15,7 @@ const SKEW_MS: i64 = 15 * 60 * 1000;
 const DATE: &str = "%Y%m%dT%H%M%SZ";
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 /// Bodies in signed or checksummed chunks name themselves; the head's signature covers the word.
-const STREAMING: &str = "STREAMING-";
+pub(super) const STREAMING: &str = "STREAMING-";
 /// The one service with its own rules in the specification of SigV4 itself.
 const S3: &str = "s3";
 
@@ -28,7 +28,7 @@ pub fn verify(request: &HttpRequest, auth: &Auth, now_ms: u64) -> Result<(), Aut
     let claim = claim(request)?;
     check_headers(request, &claim)?;
     check_time(&claim, now_ms)?;
-    let secret = lookup(&claim.scope.access_key).ok_or(AuthError::UnknownKey)?;
+    let secret = lookup(&claim.key(now_ms))?;
     let is_s3 = claim.scope.service == S3;
     let encoding = if is_s3 { Encoding::Once } else { Encoding::Twice };
     let payload = payload(request, claim.expires.is_some() && is_s3)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use neargate_wire::sigv4::{AuthError, verify};
+use neargate_wire::sigv4::{AuthError, Key, verify};
 use neargate_wire::{Auth, HttpRequest};
 use serde_json::{Value, json};
 
@@ -56,8 +56,9 @@ fn signed_at(request: &HttpRequest) -> u64 {
 
 #[test]
 fn what_boto3_signs_verifies() {
-    let lookup = |key: &str| {
-        (key == "AKIDEXAMPLE").then(|| "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned())
+    let lookup = |key: &Key<'_>| match key.access_key {
+        "AKIDEXAMPLE" => Ok("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned()),
+        _ => Err(AuthError::UnknownKey),
     };
     let auth = Auth::Strict { lookup: Arc::new(lookup) };
     for (entry, request) in recorded() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use neargate_wire::sigv4::{
-    AuthError, Encoding, Scope, canonical_request, signature, string_to_sign, verify,
+    AuthError, Chunks, Encoding, Scope, canonical_request, signature, string_to_sign, verify,
 };
 use neargate_wire::{Auth, HttpRequest};
 
@@ -12,16 +12,19 @@ use crate::stage::{NOW_MS, Told, ecs, elbv2, refusal, rest};
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 /// The examples of Amazon S3 have their own.
 const S3_SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+/// The session token of the test suite's post-sts-header-before.
+const TOKEN: &str = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA==";
 /// 2013-05-24T00:00:00Z, when the S3 examples were signed.
 const S3_NOW_MS: u64 = 1_369_353_600_000;
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn strict() -> Auth {
     Auth::Strict {
-        lookup: Arc::new(|key| match key {
-            "AKIDEXAMPLE" => Some(SECRET.to_owned()),
-            "AKIAIOSFODNN7EXAMPLE" => Some(S3_SECRET.to_owned()),
-            _ => None,
+        lookup: Arc::new(|key| match (key.access_key, key.session_token) {
+            ("AKIDEXAMPLE", None | Some(TOKEN)) => Ok(SECRET.to_owned()),
+            ("AKIDEXAMPLE", Some("old")) => Err(AuthError::ExpiredToken),
+            ("AKIAIOSFODNN7EXAMPLE", None) => Ok(S3_SECRET.to_owned()),
+            _ => Err(AuthError::UnknownKey),
         }),
     }
 }
@@ -94,6 +97,131 @@ fn get_of_the_test_suite() {
     for (uri, signature) in cases {
         assert_eq!(verify(&suite(uri, signature), &strict(), NOW_MS), Ok(()), "{uri}");
     }
+}
+
+/// post-vanilla, post-header-key-sort and post-x-www-form-urlencoded of the suite, and what it says
+/// about headers: values folded and trimmed, names in any case, in any order.
+#[test]
+fn post_of_the_test_suite() {
+    let post = |headers: &[(&str, &str)], body: &str, signed: &str, signature: &str| {
+        let mut request = suite("/", "");
+        request.method = "POST".to_owned();
+        request.body = body.as_bytes().to_vec();
+        request.headers.pop();
+        request.headers.extend(headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        request.headers.push((
+            "Authorization".to_owned(),
+            format!(
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+                 SignedHeaders={signed}, Signature={signature}"
+            ),
+        ));
+        verify(&request, &strict(), NOW_MS)
+    };
+    const VANILLA: &str = "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b";
+    assert_eq!(post(&[], "", "host;x-amz-date", VANILLA), Ok(()));
+    assert_eq!(
+        post(
+            &[("My-Header1", "value1")],
+            "",
+            "host;my-header1;x-amz-date",
+            "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c"
+        ),
+        Ok(())
+    );
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    assert_eq!(
+        post(
+            &form,
+            "Param1=value1",
+            "content-type;host;x-amz-date",
+            "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"
+        ),
+        Ok(())
+    );
+    // post-sts-header-before: the token is signed like any header.
+    const SIGNATURE: &str = "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead";
+    let token = [("X-Amz-Security-Token", TOKEN)];
+    let signed = "host;x-amz-date;x-amz-security-token";
+    assert_eq!(post(&token, "", signed, SIGNATURE), Ok(()));
+    let old = [("X-Amz-Security-Token", "old")];
+    assert_eq!(post(&old, "", signed, SIGNATURE), Err(AuthError::ExpiredToken));
+    let other = [("X-Amz-Security-Token", "other")];
+    assert_eq!(post(&other, "", signed, SIGNATURE), Err(AuthError::UnknownKey));
+    // A token that was put in afterwards is not covered by anything.
+    let added = post(&token, "", "host;x-amz-date", VANILLA);
+    assert!(matches!(added, Err(AuthError::Incomplete(_))), "{added:?}");
+}
+
+/// The streaming upload of the S3 guide: 66560 bytes in two chunks, and the empty last one.
+#[test]
+fn streaming_of_the_s3_guide() {
+    const SEED: &str = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+    let signed = "content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;\
+                  x-amz-decoded-content-length;x-amz-storage-class";
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
+         SignedHeaders={signed},Signature={SEED}"
+    );
+    let request = request(
+        "PUT",
+        "/examplebucket/chunkObject.txt",
+        &[
+            ("Host", "s3.amazonaws.com"),
+            ("x-amz-date", "20130524T000000Z"),
+            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+            ("Authorization", &authorization),
+            ("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            ("Content-Encoding", "aws-chunked"),
+            ("x-amz-decoded-content-length", "66560"),
+            ("Content-Length", "66824"),
+        ],
+    );
+    assert_eq!(verify(&request, &strict(), S3_NOW_MS), Ok(()));
+    let begin = |auth: &Auth| Chunks::begin(&request, auth, S3_NOW_MS);
+    let mut chunks = begin(&strict()).expect("a known key").expect("signed chunks");
+    let signatures = [
+        (65536, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"),
+        (1024, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"),
+        (0, "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+    ];
+    for (length, signature) in signatures {
+        assert_eq!(chunks.check(&vec![b'a'; length], signature), Ok(()), "{length}");
+    }
+    // A chunk left out, or changed, or another's.
+    for (length, signature) in [signatures[1], (65535, signatures[0].1), (65536, "")] {
+        let mut chunks = begin(&strict()).expect("a known key").expect("signed chunks");
+        let checked = chunks.check(&vec![b'a'; length], signature);
+        assert_eq!(checked, Err(AuthError::Mismatch), "{length}");
+    }
+    assert!(begin(&Auth::Any).expect("nobody is asked").is_none());
+}
+
+/// A body that is not covered says so, and only to who may say it.
+#[test]
+fn an_unsigned_payload_is_covered_by_its_word() {
+    let mut request = suite("/", VANILLA);
+    request.headers.push(("X-Amz-Content-Sha256".to_owned(), "UNSIGNED-PAYLOAD".to_owned()));
+    assert!(matches!(verify(&request, &strict(), NOW_MS), Err(AuthError::Incomplete(_))));
+    let signed = ["host", "x-amz-content-sha256", "x-amz-date"].map(str::to_owned);
+    let canonical = canonical_request(&request, &signed, "UNSIGNED-PAYLOAD", Encoding::Twice);
+    let scope = Scope {
+        access_key: "AKIDEXAMPLE".to_owned(),
+        date: "20150830".to_owned(),
+        region: "us-east-1".to_owned(),
+        service: "service".to_owned(),
+    };
+    let to_sign = string_to_sign("20150830T123600Z", &scope, &canonical);
+    request.headers[2].1 = format!(
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+         SignedHeaders={}, Signature={}",
+        signed.join(";"),
+        signature(SECRET, &scope, &to_sign)
+    );
+    request.body = b"any".to_vec();
+    assert_eq!(verify(&request, &strict(), NOW_MS), Ok(()));
+    request.headers[3].1 = EMPTY.to_owned();
+    assert_eq!(verify(&request, &strict(), NOW_MS), Err(AuthError::Body));
 }
 
 /// The IAM example of the SigV4 guide.
