@@ -5,6 +5,7 @@ mod core_bench;
 mod counting_allocator;
 mod edge_bench;
 mod models;
+mod requirements;
 mod wire_bench;
 
 use std::ffi::OsString;
@@ -33,6 +34,8 @@ enum Task {
     EdgeBench(edge_bench::Arguments),
     /// Make the AWS service models of `wire` from the installed botocore package.
     Models(models::Arguments),
+    /// Make the page of requirements from the tests that name them.
+    Requirements(requirements::Arguments),
     /// Compare the AWS endpoint with moto's server.
     WireBench(wire_bench::Arguments),
     /// The edge alone, as the benchmark starts it.
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::CoreBench(arguments) => core_bench::run(&arguments)?,
         Task::EdgeBench(arguments) => edge_bench::run(&arguments)?,
         Task::Models(arguments) => models::run(&arguments)?,
+        Task::Requirements(arguments) => requirements::run(&arguments)?,
         Task::WireBench(arguments) => wire_bench::run(&arguments)?,
         Task::EdgeProcess(arguments) => edge_bench::process(&arguments)?,
     }
