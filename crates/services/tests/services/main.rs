@@ -4,6 +4,7 @@
 mod acm;
 mod clusters;
 mod coverage;
+mod databases;
 mod delivery;
 mod discovery;
 mod iam;
@@ -14,6 +15,7 @@ mod log_events;
 mod log_groups;
 mod mail;
 mod messaging;
+mod objects;
 mod observability;
 mod parameters;
 mod repositories;
