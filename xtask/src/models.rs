@@ -196,12 +196,13 @@ fn table(text: &str) -> Result<BTreeMap<String, Wanted>> {
             let mut options = BTreeMap::new();
             for word in words {
                 let option = word.split_once('=').filter(|(key, _)| {
-                    matches!(*key, "errors" | "validation") || key.starts_with(CODE_OPTION)
+                    matches!(*key, "errors" | "hosts" | "validation")
+                        || key.starts_with(CODE_OPTION)
                 });
                 let Some((key, value)) = option else {
                     bail!(
-                        "`{word}` is no option; known are errors=bare, validation=CODE and \
-                         code:SHAPE=CODE"
+                        "`{word}` is no option; known are errors=bare, hosts=path, validation=CODE \
+                         and code:SHAPE=CODE"
                     );
                 };
                 options.insert(key.to_owned(), value.to_owned());

@@ -4,6 +4,7 @@
 mod acm;
 mod clusters;
 mod coverage;
+mod databases;
 mod delivery;
 mod discovery;
 mod iam;
@@ -15,6 +16,7 @@ mod log_groups;
 mod mail;
 mod messaging;
 mod network;
+mod objects;
 mod observability;
 mod parameters;
 mod repositories;

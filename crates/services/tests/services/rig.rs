@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use neargate_core::id::Generation;
 use neargate_core::input::{Command, Exit, Input, Observation};
@@ -16,6 +16,7 @@ use neargate_core::{Platform, discovery::DiscoveryServiceSpec};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Token};
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 use neargate_services::{Answer, Issued, Rooms, operation, refused};
 use neargate_wire::{Auth, AwsError, Models, Wire};
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ pub(crate) struct TestRooms {
     pub(crate) logs: LogStore,
     pub(crate) images: ImageStore,
     registry: Credentials,
+    objects: Arc<ObjectStore>,
 }
 
 /// Real time in tests.
@@ -50,6 +52,7 @@ impl TestRooms {
             logs: LogStore::open(&path.join("logs")).expect("log store"),
             images: ImageStore::open(path.join("images")).expect("image store"),
             registry: Credentials::open(&path.join("registry.key")).expect("key"),
+            objects: Arc::new(ObjectStore::open(&path.join("objects")).expect("object store")),
             _directory: directory,
         }
     }
@@ -66,6 +69,10 @@ impl TestRooms {
 }
 
 impl Rooms for TestRooms {
+    fn objects(&self) -> &Arc<ObjectStore> {
+        &self.objects
+    }
+
     fn seal(&self, value: &str) -> Sealed {
         Sealed(format!("sealed:{value}"))
     }
@@ -171,13 +178,19 @@ impl Rig {
     ) -> Result<Value, AwsError> {
         let operation = operation(service, name).expect("served");
         let mut answer = operation(&self.platform, &input)?;
-        while let Answer::Here(next) = answer {
-            answer = next(&self.platform, &self.rooms)?;
-        }
-        let output = match answer {
+        let output = loop {
+            answer = match answer {
+                Answer::Here(next) => next(&self.platform, &self.rooms)?,
+                Answer::Round(trip) => {
+                    trip(&self.rooms, input.clone())?(&self.platform, &self.rooms)?
+                }
+                ended => break ended,
+            };
+        };
+        let output = match output {
             Answer::Now(output) => output,
             Answer::Away(errand) => errand(&self.rooms)?,
-            Answer::Here(_) => unreachable!("followed to its end above"),
+            Answer::Here(_) | Answer::Round(_) => unreachable!("followed to its end above"),
             Answer::After { commands, answer } => {
                 let outcome = self.platform.step(self.now, &Input::Commands(commands));
                 outcome.result.map_err(|rejection| refused(service, &rejection))?;
