@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -293,6 +294,18 @@ async fn respond(
 }
 
 async fn answer(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Answered> {
+    // Who asks whether to go on and has nothing to send gets the answer instead of a yes. botocore
+    // would read every further answer on that connection wrongly, so there are none.
+    let asks_in_vain =
+        request.headers().contains_key(EXPECT) && request.body().size_hint().exact() == Some(0);
+    let mut answer = answer_of(request, desk).await;
+    if asks_in_vain {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn answer_of(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Answered> {
     let (parts, body) = request.into_parts();
     let answer = match what(&parts.method, parts.uri.path()) {
         Asked::Health => health(&desk.events).await,

@@ -132,7 +132,7 @@ fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
         "logging": false,
     });
     take_over(platform, &mut trail, input)?;
-    tags::add(&mut trail, fields::list(input, "TagsList"), tags::LARGE);
+    tags::add(&mut trail, tags::read(fields::list(input, "TagsList"), tags::LARGE));
     Answer::after(vec![TRAILS.put(name, &trail)], move |_| brief(&trail))
 }
 
@@ -298,12 +298,14 @@ fn change_tags(
 }
 
 fn add_tags(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
-    change_tags(platform, input, |trail, list| tags::add(trail, list, tags::LARGE))
+    change_tags(platform, input, |trail, list| {
+        tags::add(trail, tags::read(list, tags::LARGE));
+    })
 }
 
 fn remove_tags(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     change_tags(platform, input, |trail, list| {
         let keys: Vec<&str> = list.iter().filter_map(|tag| fields::text(tag, "Key")).collect();
-        tags::take(trail, &keys);
+        tags::remove(trail, &keys);
     })
 }

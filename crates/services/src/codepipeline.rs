@@ -100,7 +100,7 @@ fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let pipeline = sound(&input["pipeline"], 1)?;
     let now = fields::time(platform.now());
     let mut record = json!({ "pipeline": pipeline, "created": now, "updated": now });
-    tags::add(&mut record, fields::list(input, "tags"), tags::SMALL);
+    tags::add(&mut record, tags::read(fields::list(input, "tags"), tags::SMALL));
     Answer::after(
         vec![PIPELINES.put(name, &record)],
         move |_| json!({ "pipeline": record["pipeline"], "tags": tags::listed(&record, tags::SMALL) }),
@@ -210,12 +210,12 @@ fn list_tags(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
 
 fn tag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (name, mut record) = by_arn(platform, input)?;
-    tags::add(&mut record, fields::list(input, "tags"), tags::SMALL);
+    tags::add(&mut record, tags::read(fields::list(input, "tags"), tags::SMALL));
     Answer::after(vec![PIPELINES.put(&name, &record)], |_| json!({}))
 }
 
 fn untag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (name, mut record) = by_arn(platform, input)?;
-    tags::take(&mut record, &fields::texts(input, "tagKeys"));
+    tags::remove(&mut record, &fields::texts(input, "tagKeys"));
     Answer::after(vec![PIPELINES.put(&name, &record)], |_| json!({}))
 }

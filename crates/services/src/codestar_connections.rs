@@ -51,7 +51,7 @@ fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
         "ConnectionStatus": "PENDING",
     });
     fields::set(&mut connection, "HostArn", host);
-    tags::add(&mut connection, fields::list(input, "Tags"), tags::LARGE);
+    tags::add(&mut connection, tags::read(fields::list(input, "Tags"), tags::LARGE));
     let commands = vec![ids.taken(), CONNECTIONS.put(&arn, &connection)];
     Answer::after(
         commands,
@@ -96,12 +96,12 @@ fn list_tags(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
 
 fn tag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (arn, mut connection) = find(platform, input, "ResourceArn")?;
-    tags::add(&mut connection, fields::list(input, "Tags"), tags::LARGE);
+    tags::add(&mut connection, tags::read(fields::list(input, "Tags"), tags::LARGE));
     Answer::after(vec![CONNECTIONS.put(&arn, &connection)], |_| json!({}))
 }
 
 fn untag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (arn, mut connection) = find(platform, input, "ResourceArn")?;
-    tags::take(&mut connection, &fields::texts(input, "TagKeys"));
+    tags::remove(&mut connection, &fields::texts(input, "TagKeys"));
     Answer::after(vec![CONNECTIONS.put(&arn, &connection)], |_| json!({}))
 }

@@ -207,6 +207,6 @@ fn tag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
 
 fn untag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (id, mut detector) = by_arn(platform, input)?;
-    tags::take(&mut detector, &fields::texts(input, "TagKeys"));
+    tags::remove(&mut detector, &fields::texts(input, "TagKeys"));
     Answer::after(vec![DETECTORS.put(&id, &detector)], |_| json!({}))
 }

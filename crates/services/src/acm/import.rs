@@ -60,7 +60,7 @@ pub(super) fn import(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
     record["view"]["ImportedAt"] = now;
     record["certificate"] = json!(certificate);
     record["chain"] = json!(chain);
-    tags::add(&mut record, fields::list(input, "Tags"), tags::LARGE);
+    tags::add(&mut record, tags::read(fields::list(input, "Tags"), tags::LARGE));
     Answer::here(move |_, rooms| {
         record["key"] = json!(rooms.seal(&key).0);
         let commands = vec![ids.taken(), CERTIFICATES.put(&arn, &record)];

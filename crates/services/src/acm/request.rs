@@ -77,7 +77,7 @@ pub(super) fn request(platform: &Platform, input: &Value) -> Result<Answer, AwsE
         },
         "token": input["IdempotencyToken"],
     });
-    tags::add(&mut record, fields::list(input, "Tags"), tags::LARGE);
+    tags::add(&mut record, tags::read(fields::list(input, "Tags"), tags::LARGE));
     Answer::here(move |_, rooms| {
         let domains: Vec<&str> = names.iter().map(String::as_str).collect();
         issue(rooms, &domains, &mut record)?;

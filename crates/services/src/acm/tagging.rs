@@ -17,7 +17,7 @@ pub(super) fn list(platform: &Platform, input: &Value) -> Result<Answer, AwsErro
 
 pub(super) fn add(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (arn, mut record) = find(platform, input)?;
-    tags::add(&mut record, fields::list(input, "Tags"), tags::LARGE);
+    tags::add(&mut record, tags::read(fields::list(input, "Tags"), tags::LARGE));
     if tags::noted(&record).len() > MAX_TAGS {
         let why = format!("A certificate can have at most {MAX_TAGS} tags.");
         return Err(error::client("TooManyTagsException", why));
@@ -37,6 +37,6 @@ pub(super) fn remove(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
             keys.push(key);
         }
     }
-    tags::take(&mut record, &keys);
+    tags::remove(&mut record, &keys);
     Answer::after(vec![CERTIFICATES.put(&arn, &record)], |_| json!({}))
 }

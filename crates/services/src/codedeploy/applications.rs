@@ -41,7 +41,7 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
         "linkedToGitHub": false,
         "computePlatform": fields::text(input, "computePlatform").unwrap_or("Server"),
     });
-    tags::add(&mut application, fields::list(input, "tags"), tags::LARGE);
+    tags::add(&mut application, tags::read(fields::list(input, "tags"), tags::LARGE));
     let commands = vec![ids.taken(), APPLICATIONS.put(name, &application)];
     Answer::after(commands, move |_| json!({ "applicationId": id }))
 }

@@ -117,7 +117,7 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
         "terminationHookEnabled": false,
     });
     take_over(&mut group, input)?;
-    tags::add(&mut group, fields::list(input, "tags"), tags::LARGE);
+    tags::add(&mut group, tags::read(fields::list(input, "tags"), tags::LARGE));
     let commands = vec![ids.taken(), GROUPS.put(&key, &group)];
     Answer::after(commands, move |_| json!({ "deploymentGroupId": id }))
 }

@@ -47,12 +47,12 @@ pub(super) fn list(platform: &Platform, input: &Value) -> Result<Answer, AwsErro
 
 pub(super) fn tag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (records, key, mut record) = find(platform, input)?;
-    tags::add(&mut record, fields::list(input, "Tags"), tags::LARGE);
+    tags::add(&mut record, tags::read(fields::list(input, "Tags"), tags::LARGE));
     Answer::after(vec![records.put(&key, &record)], |_| json!({}))
 }
 
 pub(super) fn untag(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let (records, key, mut record) = find(platform, input)?;
-    tags::take(&mut record, &fields::texts(input, "TagKeys"));
+    tags::remove(&mut record, &fields::texts(input, "TagKeys"));
     Answer::after(vec![records.put(&key, &record)], |_| json!({}))
 }

@@ -15,7 +15,7 @@ pub(super) fn token(_: &Platform, _: &Value) -> Result<Answer, AwsError> {
             "authorizationData": [{
                 "authorizationToken": login.authorization(),
                 "expiresAt": time(login.expires_at_ms),
-                "proxyEndpoint": rooms.registry_url(),
+                "proxyEndpoint": rooms.endpoint(),
             }],
         }))
     })
