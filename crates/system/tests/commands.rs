@@ -8,7 +8,8 @@ use neargate_core::input::Command;
 use neargate_core::service::ServiceName;
 use neargate_system::{CommandOptions, ENVIRONMENT_TAG, SYSTEM_TAG, System, load};
 
-const SYSTEMS: [&str; 4] = ["microservices", "backend-booking", "customer-order-portal", "broxiva"];
+const SYSTEMS: [&str; 5] =
+    ["modular-template", "microservices", "backend-booking", "customer-order-portal", "broxiva"];
 
 fn system(name: &str) -> System {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems").join(name);

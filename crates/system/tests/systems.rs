@@ -1,4 +1,4 @@
-//! The four described systems, held against the numbered requirements of their documents.
+//! The five described systems, held against the numbered requirements of their documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,8 @@ use neargate_core::service::CapacityProvider;
 use neargate_core::task_definition::is_fargate_size;
 use neargate_system::{Environment, ImageOrigin, Nat, Service, System, load};
 
-const SYSTEMS: [&str; 4] = ["microservices", "backend-booking", "customer-order-portal", "broxiva"];
+const SYSTEMS: [&str; 5] =
+    ["modular-template", "microservices", "backend-booking", "customer-order-portal", "broxiva"];
 
 fn system(name: &str) -> System {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems").join(name);
@@ -114,6 +115,75 @@ fn every_service_is_complete() {
                 assert!((min..=max).contains(&service.spec.desired_count), "{who}");
             }
         }
+    }
+}
+
+/// MT-1, MT-6, MT-30, MT-32, MT-33, MT-34: six modules, each with its own definition, service, target
+/// group, roles and database; production has the names of the runbook.
+#[test]
+fn mt_1_six_modules() {
+    let system = system("modular-template");
+    assert_eq!(system.default_environments, ["prod"]);
+    let table = [
+        ("orders", &["/api/v*/orders*"][..]),
+        ("sales", &["/api/v*/sales*"]),
+        ("customer", &["/api/v*/customers*"]),
+        ("inventory", &["/api/v*/stock*"]),
+        ("organization", &["/api/v*/organizations*"]),
+        ("sample", &["/api/v*/products*", "/api/v*/catalogs*"]),
+    ];
+    for (name, suffix, folder) in
+        [("dev", "-dev", "/dev"), ("itg", "-itg", "/itg"), ("qua", "-qua", "/qua"), ("prod", "", "")]
+    {
+        let environment = environment(&system, name);
+        assert_eq!(environment.cluster, format!("modular-cluster{suffix}"));
+        let groups: Vec<String> =
+            table.iter().map(|(key, _)| format!("modular-{key}{suffix}")).collect();
+        let expected: Vec<_> = table
+            .iter()
+            .zip(&groups)
+            .zip(11..)
+            .map(|(((_, paths), group), n)| (10 * n, *paths, group.as_str()))
+            .collect();
+        assert_eq!(rules(environment), owned(&expected));
+        let default = &environment.load_balancers[0].listeners[0].default_action;
+        assert!(matches!(default, Action::FixedResponse { status: 404, .. }), "{default:?}");
+        let mut roles = BTreeSet::new();
+        for (key, _) in table {
+            let service = service(environment, key);
+            let definition = &service.task_definition;
+            assert_eq!(service.spec.name.service, format!("{key}-service"));
+            assert_eq!(definition.family, format!("{key}-task{suffix}"));
+            let container = &definition.containers[0];
+            assert_eq!(container.name, format!("{key}-api"));
+            assert_eq!(container.image, format!("modular-api-{key}:latest"));
+            assert_eq!((port(service), size(service)), (Some(8080), (256, 512)));
+            assert_eq!((service.spec.desired_count, limits(service)), (2, (1, 10)));
+            assert_eq!(
+                secret(service, "ConnectionStrings__Database"),
+                Some(format!("/modular{suffix}/{key}/database-connection").as_str())
+            );
+            assert_eq!(
+                secret(service, "ConnectionStrings__Cache"),
+                Some(format!("/modular{suffix}/redis-connection").as_str())
+            );
+            let check = &service.target_group.as_ref().expect("MT-34").health_check;
+            assert_eq!(check.path, "/health");
+            assert_eq!((check.healthy_threshold, check.unhealthy_threshold), (2, 3));
+            let policies = service.scaling.as_ref().expect("MT-2");
+            assert_eq!(policies.cpu_percent, Some(70));
+            assert_eq!(
+                (policies.scale_out_cooldown_ms, policies.scale_in_cooldown_ms),
+                (60_000, 120_000)
+            );
+            assert_eq!(providers(service), [(CapacityProvider::Fargate, 0, 1)]);
+            // MT-28: modules do not call each other, so they have no names to call.
+            assert!(service.discovery.is_none());
+            assert_eq!(service.log_groups[0].name, format!("/ecs{folder}/{key}-api"));
+            assert_eq!(service.log_groups[0].retention_days, Some(30));
+            roles.extend([definition.execution_role.clone(), definition.task_role.clone()]);
+        }
+        assert_eq!(roles.len(), 12);
     }
 }
 
