@@ -17,11 +17,11 @@ pub(crate) fn places(platform: &Platform, subnets: &[&str]) -> Vec<Place> {
     let place = |(n, id): (usize, &&str)| {
         let name = names::subnet_name(platform, id);
         let found = platform.subnets().find(|s| Some(&s.spec.name) == name.as_ref());
-        let zone = match found {
-            Some(subnet) => subnet.spec.zone.clone(),
-            None => zone(platform, n),
+        let (zone, vpc) = match found {
+            Some(subnet) => (subnet.spec.zone.clone(), subnet.spec.vpc.as_str()),
+            None => (zone(platform, n), "elsewhere"),
         };
-        Place { subnet: (*id).to_owned(), zone, vpc: names::vpc_id(platform.identity()) }
+        Place { subnet: (*id).to_owned(), zone, vpc: names::vpc_id(vpc) }
     };
     subnets.iter().enumerate().map(place).collect()
 }
