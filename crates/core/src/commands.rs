@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::data_plane::{ListenerState, Name, TargetGroup};
 use crate::deployment::{Deployment, Revision, RolloutState};
 use crate::discovery::DiscoveryServiceSpec;
-use crate::id::{DeploymentId, ServiceId};
+use crate::id::{DeploymentId, ServiceId, TaskId};
 use crate::input::Command;
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
 use crate::platform::{Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake};
@@ -55,6 +55,12 @@ impl Platform {
             Command::PutDiscoveryService(spec) => {
                 self.put_discovery_service(spec, turn);
                 Ok(())
+            }
+            Command::DeleteDiscoveryService { dns_name } => {
+                self.delete_discovery_service(dns_name, turn)
+            }
+            Command::SetInstanceHealth { dns_name, task, healthy } => {
+                self.set_instance_health(dns_name, *task, *healthy, turn)
             }
             Command::DeleteLoadBalancer { name } => self.delete_load_balancer(name, turn),
             Command::DeleteListener { load_balancer, port } => {
@@ -128,13 +134,27 @@ impl Platform {
                 Ok(())
             }
             Command::DeleteLogGroup { name } => self.delete_log_group(name, turn),
-            Command::PutSecretValue { name, version, value } => {
-                self.put_secret_value(name, version, value)
+            Command::CreateSecret { name } => self.create_secret(name),
+            Command::PutSecretValue { name, version, value, stages, is_binary } => {
+                let value = (value, *is_binary);
+                self.put_secret_value(name, version, value, stages)
+            }
+            Command::MoveSecretStage { name, stage, to } => {
+                self.move_secret_stage(name, stage, to.as_deref())
+            }
+            Command::DeleteSecret { name, gone_at } => self.delete_secret(name, *gone_at),
+            Command::RestoreSecret { name } => {
+                self.secret_mut(name)?.gone_at = None;
+                Ok(())
             }
             Command::PutParameter { name, value } => {
                 self.put_parameter(name, value);
                 Ok(())
             }
+            Command::DeleteParameter { name } => match self.parameters.remove(name) {
+                Some(_) => Ok(()),
+                None => Err(not_found("parameter", name)),
+            },
             Command::Annotate { subject, note } => {
                 self.annotate(subject, note.as_deref());
                 Ok(())
@@ -337,6 +357,43 @@ impl Platform {
             }
         }
         turn.dirty_names.insert(dns_name);
+    }
+
+    fn delete_discovery_service(
+        &mut self,
+        dns_name: &str,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let Some(name) = self.names.get(dns_name) else {
+            return Err(not_found("discovery service", dns_name));
+        };
+        if !name.instances.is_empty() {
+            return Err(Rejection::Invalid(format!(
+                "discovery service {dns_name} cannot be deleted while it has {} instances",
+                name.instances.len()
+            )));
+        }
+        self.names.remove(dns_name);
+        turn.dirty_names.insert(dns_name.to_owned());
+        Ok(())
+    }
+
+    fn set_instance_health(
+        &mut self,
+        dns_name: &str,
+        task: TaskId,
+        healthy: bool,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let name = self.names.get_mut(dns_name);
+        let Some(instance) = name.and_then(|name| name.instances.get_mut(&task)) else {
+            return Err(not_found("discovery instance", &task.to_string()));
+        };
+        if instance.healthy != healthy {
+            instance.healthy = healthy;
+            turn.dirty_names.insert(dns_name.to_owned());
+        }
+        Ok(())
     }
 
     fn delete_load_balancer(&mut self, name: &str, turn: &mut Turn) -> Result<(), Rejection> {

@@ -1,6 +1,6 @@
 //! Everything that can change the platform: commands, observations, time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,21 @@ pub enum Command {
     PutListener(ListenerSpec),
     /// A discovery service by DNS name.
     PutDiscoveryService(DiscoveryServiceSpec),
+    /// Removes a discovery service that has no instances (DISC-NS-6).
+    DeleteDiscoveryService {
+        /// `<service>.<namespace>`.
+        dns_name: String,
+    },
+    /// Custom health of a registered instance (DISC-INST-5). A change of the containers' health
+    /// takes its place.
+    SetInstanceHealth {
+        /// `<service>.<namespace>`.
+        dns_name: String,
+        /// The task that is the instance.
+        task: TaskId,
+        /// Whether it is to be found.
+        healthy: bool,
+    },
     /// Removes a load balancer with its listeners.
     DeleteLoadBalancer {
         /// Load balancer name.
@@ -205,7 +220,12 @@ pub enum Command {
         /// Log group name.
         name: String,
     },
-    /// A new current version of a secret, which is made if there is none of that name.
+    /// A secret without a value yet.
+    CreateSecret {
+        /// Secret name.
+        name: String,
+    },
+    /// A new version of a secret, which is made if there is none of that name.
     PutSecretValue {
         /// Secret name.
         name: String,
@@ -213,6 +233,34 @@ pub enum Command {
         version: String,
         /// The value.
         value: Sealed,
+        /// Its staging labels; none make it the current version.
+        #[serde(default)]
+        stages: BTreeSet<String>,
+        /// The value is base64 of bytes.
+        #[serde(default)]
+        is_binary: bool,
+    },
+    /// Puts a staging label on another version, or on none.
+    MoveSecretStage {
+        /// Secret name.
+        name: String,
+        /// The label.
+        stage: String,
+        /// Version id.
+        to: Option<String>,
+    },
+    /// Gives no value of a secret any more, and forgets it at that time, until when it can be
+    /// restored.
+    DeleteSecret {
+        /// Secret name.
+        name: String,
+        /// When; at once if that has passed.
+        gone_at: Time,
+    },
+    /// A secret that is to be deleted stays.
+    RestoreSecret {
+        /// Secret name.
+        name: String,
     },
     /// A new version of a parameter, which is made if there is none of that name.
     PutParameter {
@@ -220,6 +268,11 @@ pub enum Command {
         name: String,
         /// The value.
         value: Sealed,
+    },
+    /// Forgets a parameter with all its versions.
+    DeleteParameter {
+        /// Parameter name with its path.
+        name: String,
     },
     /// Keeps what a client said about a thing and wants to read back, but what changes nothing
     /// here. Never refused.

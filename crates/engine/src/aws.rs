@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use neargate_services::{Answer, Errand, Rooms};
+use neargate_services::{Answer, Errand, Next, Rooms, Trip};
 use neargate_wire::{AwsError, Services};
 use serde_json::Value;
 
@@ -18,9 +18,25 @@ use crate::event::Event;
 #[derive(Debug)]
 pub(crate) struct AwsCall {
     service: String,
-    operation: String,
-    input: Value,
+    asks: Asks,
     answer: SyncSender<Answered>,
+}
+
+/// What a request wants of the main loop.
+enum Asks {
+    /// An operation, on this input.
+    Operation(String, Value),
+    /// One that was in the rooms goes on.
+    GoOn(Next),
+}
+
+impl std::fmt::Debug for Asks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Asks::Operation(name, _) => f.write_str(name),
+            Asks::GoOn(_) => f.write_str("going on"),
+        }
+    }
 }
 
 /// What the main loop says to a request.
@@ -29,14 +45,17 @@ pub(crate) enum Answered {
     With(Result<Value, AwsError>),
     /// Whoever asked is to find it out in the rooms, where it holds up nobody else.
     GoAndSee(Errand, Arc<dyn Rooms>),
+    /// The same with the input, and then come back.
+    GoAndComeBack(Trip, Arc<dyn Rooms>, Value),
 }
 
 impl Answered {
-    /// The answer itself, got on this thread if need be.
+    /// The answer of an operation that ends on the main loop or in the rooms.
     pub(crate) fn result(self) -> Result<Value, AwsError> {
         match self {
             Answered::With(answer) => answer,
             Answered::GoAndSee(errand, rooms) => errand(&*rooms),
+            Answered::GoAndComeBack(..) => Err(unavailable("the operation has not ended")),
         }
     }
 }
@@ -50,19 +69,39 @@ impl Services for ToMainLoop {
     }
 
     fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value, AwsError> {
+        let mut asks = Asks::Operation(operation.to_owned(), input);
+        loop {
+            match self.ask(service, asks)? {
+                Answered::With(answer) => return answer,
+                Answered::GoAndSee(errand, rooms) => return errand(&*rooms),
+                Answered::GoAndComeBack(trip, rooms, input) => {
+                    asks = Asks::GoOn(trip(&*rooms, input)?);
+                }
+            }
+        }
+    }
+}
+
+impl ToMainLoop {
+    fn ask(&self, service: &str, asks: Asks) -> Result<Answered, AwsError> {
         let (answer, answered): (_, Receiver<Answered>) = sync_channel(1);
-        let call =
-            AwsCall { service: service.to_owned(), operation: operation.to_owned(), input, answer };
+        let call = AwsCall { service: service.to_owned(), asks, answer };
         let ended = || unavailable("the engine ended before it could answer");
         self.0.send(Event::Aws(call)).map_err(|_| ended())?;
-        answered.recv().map_err(|_| ended())?.result()
+        answered.recv().map_err(|_| ended())
     }
 }
 
 impl Engine {
     /// Answers one AWS request; durable before the answer.
     pub(crate) fn serve_aws(&mut self, call: AwsCall) -> Result<(), EngineError> {
-        let answer = self.run_operation(&call.service, &call.operation, &call.input)?;
+        let answer = match call.asks {
+            Asks::Operation(name, input) => self.run_operation(&call.service, &name, input)?,
+            Asks::GoOn(next) => {
+                let answer = next(self.platform(), &**self.rooms());
+                self.carry_on(&call.service, answer, Value::Null)?
+            }
+        };
         // Whoever asked may have gone; that is their affair.
         let _gone = call.answer.send(answer);
         Ok(())
@@ -73,7 +112,7 @@ impl Engine {
         &mut self,
         service: &str,
         name: &str,
-        input: &Value,
+        input: Value,
     ) -> Result<Answered, EngineError> {
         let Some(operation) = neargate_services::operation(service, name) else {
             let what = format!("{name} of {service} is not served");
@@ -81,7 +120,17 @@ impl Engine {
             return Ok(Answered::With(Err(error)));
         };
         self.see_the_time()?;
-        let mut answer = operation(self.platform(), input);
+        let answer = operation(self.platform(), &input);
+        self.carry_on(service, answer, input)
+    }
+
+    /// Follows an operation to its end on the main loop.
+    fn carry_on(
+        &mut self,
+        service: &str,
+        mut answer: Result<Answer, AwsError>,
+        input: Value,
+    ) -> Result<Answered, EngineError> {
         while let Ok(Answer::Here(next)) = answer {
             answer = next(self.platform(), &**self.rooms());
         }
@@ -90,6 +139,9 @@ impl Engine {
             Ok(Answer::Now(value)) => return Ok(Answered::With(Ok(value))),
             Ok(Answer::Away(errand)) => {
                 return Ok(Answered::GoAndSee(errand, Arc::clone(self.rooms())));
+            }
+            Ok(Answer::Round(trip)) => {
+                return Ok(Answered::GoAndComeBack(trip, Arc::clone(self.rooms()), input));
             }
             Ok(Answer::After { commands, answer }) => (commands, answer),
             Ok(Answer::Here(_)) => unreachable!("followed to its end above"),

@@ -12,12 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use neargate_images::registry::Registry;
-use neargate_wire::{Auth, HttpRequest, Models, Wire};
+use neargate_images::registry::{self, Registry};
+use neargate_wire::{Auth, FilePart, HttpRequest, Limits, Models, Wire};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,8 +36,19 @@ use crate::metadata::{self, Meter};
 const MAX_CONNECTIONS: usize = 256;
 /// From connecting to the end of the request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest body of a request to S3: what is larger comes in parts. Chunks around it come on top.
+const OBJECT_BYTES: usize = (64 << 20) + (1 << 20);
+/// Bodies over a MiB that are held at once, in MiB; more requests wait to be read. While one is
+/// answered, it takes about three times as much memory.
+const LARGE_BODIES_MIB: u32 = 160;
+const MIB: u64 = 1 << 20;
 /// The main loop answers a question within this time, or counts as stuck.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+fn limits() -> Limits {
+    let body_bytes_of = [("s3".to_owned(), OBJECT_BYTES)].into();
+    Limits { body_bytes_of, ..Limits::default() }
+}
 
 /// The running endpoint. Dropping it frees the port.
 pub(crate) struct Endpoint {
@@ -97,11 +109,15 @@ impl Endpoint {
                         // A reset is not signed, so it is not for an endpoint that asks for it.
                         let strict = matches!(options.auth, Auth::Strict { .. });
                         let resettable = options.resettable && !strict;
-                        let wire = Arc::new(Wire::new(Models::embedded(), options.auth));
+                        let wire =
+                            Wire::new(Models::embedded(), options.auth).with_limits(limits());
+                        let wire = Arc::new(wire);
+                        let large = Arc::new(Semaphore::new(LARGE_BODIES_MIB as usize));
                         let tasks = metadata::Desk::new(events.clone(), meter);
                         let serving = serve_metadata(listeners, Arc::clone(&tasks));
                         let events_of_desk = events.clone();
-                        let desk = Desk { events: events_of_desk, wire, resettable, tasks, images };
+                        let desk =
+                            Desk { events: events_of_desk, wire, large, resettable, tasks, images };
                         let desk = Arc::new(desk);
                         let respond =
                             move |request, from| respond(request, from, Arc::clone(&desk));
@@ -251,30 +267,47 @@ where
 struct Desk {
     events: SyncSender<Event>,
     wire: Arc<Wire>,
+    /// A permit per MiB of the large bodies that may be held at once.
+    large: Arc<Semaphore>,
     resettable: bool,
     tasks: Arc<metadata::Desk>,
     images: Arc<OnceLock<Registry>>,
 }
 
+/// Bytes, or what is read as the client takes it.
+type Answered = Either<Full<Bytes>, registry::Body>;
+
 async fn respond(
     request: Request<Incoming>,
     from: SocketAddr,
     desk: Arc<Desk>,
-) -> Response<Either<Full<Bytes>, neargate_images::registry::Body>> {
+) -> Response<Answered> {
     let is_registrys = what(request.method(), request.uri().path()) == Asked::Registry;
     match desk.images.get().filter(|_| is_registrys) {
         Some(registry) => match browser(request.headers()) {
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
             None => return registry.serve(request, from.ip()).await.map(Either::Right),
         },
-        None => answer(request, desk).await,
+        None => return answer(request, desk).await,
     }
     .map(Either::Left)
 }
 
-async fn answer(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Answered> {
+    // Who asks whether to go on and has nothing to send gets the answer instead of a yes. botocore
+    // would read every further answer on that connection wrongly, so there are none.
+    let asks_in_vain =
+        request.headers().contains_key(EXPECT) && request.body().size_hint().exact() == Some(0);
+    let mut answer = answer_of(request, desk).await;
+    if asks_in_vain {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn answer_of(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Answered> {
     let (parts, body) = request.into_parts();
-    match what(&parts.method, parts.uri.path()) {
+    let answer = match what(&parts.method, parts.uri.path()) {
         Asked::Health => health(&desk.events).await,
         Asked::Reset => match refusal(&parts.headers, desk.resettable) {
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
@@ -291,9 +324,10 @@ async fn answer(request: Request<Incoming>, desk: Arc<Desk>) -> Response<Full<By
         }
         Asked::Aws => match browser(&parts.headers) {
             Some(why) => error(StatusCode::FORBIDDEN, "AccessDeniedException", &why),
-            None => aws(parts, body, &desk).await,
+            None => return aws(parts, body, &desk).await,
         },
-    }
+    };
+    answer.map(Either::Left)
 }
 
 /// An AWS request, answered on a thread that may wait for the main loop.
@@ -301,15 +335,22 @@ async fn aws(
     parts: hyper::http::request::Parts,
     body: Incoming,
     desk: &Desk,
-) -> Response<Full<Bytes>> {
+) -> Response<Answered> {
     let limit = desk.wire.limits().largest_body();
+    let size = body.size_hint().upper().unwrap_or(u64::MAX).min(limit as u64);
+    let mib = u32::try_from(size.div_ceil(MIB)).unwrap_or(LARGE_BODIES_MIB).min(LARGE_BODIES_MIB);
+    // Held until the answer is there. It is never closed.
+    let _room = match mib {
+        0 | 1 => None,
+        mib => desk.large.acquire_many(mib).await.ok(),
+    };
     // One byte more than allowed is enough for the wire to word its refusal.
     let body = match Limited::new(body, limit + 1).collect().await {
         Ok(body) => body.to_bytes().to_vec(),
         Err(problem) if problem.is::<LengthLimitError>() => vec![b' '; limit + 1],
         Err(problem) => {
             let why = format!("the request's body cannot be read: {problem}");
-            return error(StatusCode::BAD_REQUEST, "InvalidRequest", &why);
+            return error(StatusCode::BAD_REQUEST, "InvalidRequest", &why).map(Either::Left);
         }
     };
     let headers = parts.headers.iter().map(|(name, value)| {
@@ -324,13 +365,30 @@ async fn aws(
     let (wire, services) = (Arc::clone(&desk.wire), ToMainLoop(desk.events.clone()));
     let answer = tokio::task::spawn_blocking(move || wire.handle(&request, &services, wall_ms()));
     match answer.await {
-        Ok(answer) => of_wire(answer),
+        Ok(mut answer) => {
+            let files = std::mem::take(&mut answer.files);
+            match files.is_empty() {
+                true => of_wire(answer).map(Either::Left),
+                false => {
+                    of_wire(answer).map(|_| Either::Right(registry::file_parts(pieces(files))))
+                }
+            }
+        }
         Err(problem) => {
             tracing::error!(%problem, "answering an AWS request failed");
             let why = "the request could not be answered; the engine's log says why";
-            error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", why)
+            error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", why).map(Either::Left)
         }
     }
+}
+
+fn pieces(files: Vec<FilePart>) -> Vec<registry::FilePart> {
+    let piece = |part: FilePart| registry::FilePart {
+        path: part.path.into(),
+        offset: part.offset,
+        length: part.length,
+    };
+    files.into_iter().map(piece).collect()
 }
 
 async fn health(events: &SyncSender<Event>) -> Response<Full<Bytes>> {

@@ -87,12 +87,24 @@ impl Home {
         self.0.join("secrets.key")
     }
 
+    pub(crate) fn authority_key(&self) -> PathBuf {
+        self.0.join("authority.key")
+    }
+
+    pub(crate) fn authority_certificate(&self) -> PathBuf {
+        self.0.join("authority.pem")
+    }
+
     pub(crate) fn credentials(&self) -> PathBuf {
         self.0.join("credentials")
     }
 
     pub(crate) fn registry_key(&self) -> PathBuf {
         self.0.join("registry.key")
+    }
+
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.0.join("objects")
     }
 
     fn settings_file(&self) -> PathBuf {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod authority;
 mod aws;
 mod clock;
 mod control_socket;

@@ -6,8 +6,10 @@ use neargate_core::secrets::Sealed;
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Token};
 use neargate_logs::LogStore;
-use neargate_services::Rooms;
+use neargate_objects::ObjectStore;
+use neargate_services::{Issued, Rooms};
 
+use crate::authority::Authority;
 use crate::clock::wall_ms;
 use crate::vault::Vault;
 
@@ -18,6 +20,8 @@ pub(crate) struct EngineRooms {
     pub(crate) logs: LogStore,
     pub(crate) images: Arc<ImageStore>,
     pub(crate) registry: Credentials,
+    pub(crate) authority: Authority,
+    pub(crate) objects: Arc<ObjectStore>,
 }
 
 impl Rooms for EngineRooms {
@@ -31,6 +35,10 @@ impl Rooms for EngineRooms {
 
     fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    fn random_bits(&self) -> u64 {
+        Vault::random_bits()
     }
 
     fn wall_ms(&self) -> u64 {
@@ -47,5 +55,13 @@ impl Rooms for EngineRooms {
 
     fn registry_login(&self) -> Token {
         self.registry.token(wall_ms())
+    }
+
+    fn issue_certificate(&self, domains: &[&str]) -> Result<Issued, String> {
+        self.authority.issue(domains)
+    }
+
+    fn objects(&self) -> &Arc<ObjectStore> {
+        &self.objects
     }
 }

@@ -13,11 +13,13 @@ use neargate_core::{Identity, Platform};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Registry, RegistryOptions};
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 use neargate_runtime::{Driver, LINK_LOCAL_RESOLVER, Meter, Runtime, RuntimeOptions};
 use neargate_store::{Recovered, Store};
 use neargate_wire::Auth;
 
 use crate::api::Response;
+use crate::authority::Authority;
 use crate::clock::{Anchor, Clock, monotonic, wall_ms};
 use crate::control_socket::ControlSocket;
 use crate::edge_link::{EdgeLink, LinkOptions};
@@ -61,6 +63,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
         source,
     })?;
     let vault = Arc::new(vault);
+    let objects = open_objects(&home, ledger.platform())?;
     let (settings, driver_note) = settle(&home, ledger.platform(), options)?;
     let driver = settings.driver;
     let pace = settings.clock.pace;
@@ -99,7 +102,7 @@ pub fn run(options: &Options) -> Result<(), EngineError> {
     if let Some(listener) = listener {
         endpoint.listen_for_tasks(listener)?;
     }
-    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), &address)?);
+    let rooms = Arc::new(rooms(&home, &vault, runtime.image_store(), objects, &address)?);
     endpoint.serve_registry(registry(&rooms, ledger.platform(), settings.auth));
     let network = runtime.namespace();
     let link = link_options(&home, options, pace, &dns, network.as_deref());
@@ -171,6 +174,7 @@ fn rooms(
     home: &Home,
     vault: &Arc<Vault>,
     images: Arc<ImageStore>,
+    objects: Arc<ObjectStore>,
     endpoint: &str,
 ) -> Result<EngineRooms, EngineError> {
     let unusable = |path| {
@@ -184,7 +188,23 @@ fn rooms(
     let logs =
         LogStore::open(&logs).map_err(|error| unusable(logs)(crate::ledger::in_full(&error)))?;
     let endpoint = endpoint.to_owned();
-    Ok(EngineRooms { vault: Arc::clone(vault), endpoint, logs, images, registry })
+    let authority = Authority::new(home.authority_key(), home.authority_certificate());
+    let vault = Arc::clone(vault);
+    Ok(EngineRooms { vault, endpoint, logs, images, registry, authority, objects })
+}
+
+/// The bytes of objects, without those that no record names: what a crash left, or a reset.
+fn open_objects(home: &Home, platform: &Platform) -> Result<Arc<ObjectStore>, EngineError> {
+    let path = home.objects();
+    let opened = ObjectStore::open(&path).and_then(|objects| {
+        let needed = neargate_services::objects_in_use(platform);
+        let freed = objects.retain(|id| needed.contains(id))?;
+        if freed > 0 {
+            tracing::info!(freed, "removed bytes of objects that are no more");
+        }
+        Ok(Arc::new(objects))
+    });
+    opened.map_err(|source| EngineError::File { action: "read", path, source })
 }
 
 /// The platform's registry. Whoever calls from this machine needs a login only where signatures are

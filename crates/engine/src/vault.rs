@@ -79,11 +79,21 @@ impl Vault {
         Sealed(STANDARD.encode(sealed))
     }
 
+    /// Bits nobody can guess.
+    pub(crate) fn random_bits() -> u64 {
+        let bytes: [u8; NONCE] = XNonce::generate().into();
+        bytes.chunks_exact(8).fold(0, |bits, chunk| {
+            bits ^ chunk.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+        })
+    }
+
     /// What puts these values on the platform.
     pub(crate) fn commands(&self, values: Vec<SecretValue>) -> Vec<Command> {
         let command = |value| match value {
             SecretValue::Secret { name, value } => {
-                Command::PutSecretValue { name, version: version_id(), value: self.seal(&value) }
+                let (version, value) = (version_id(), self.seal(&value));
+                let stages = BTreeSet::new();
+                Command::PutSecretValue { name, version, value, stages, is_binary: false }
             }
             SecretValue::Parameter { name, value } => {
                 Command::PutParameter { name, value: self.seal(&value) }
@@ -246,6 +256,8 @@ mod tests {
             name: name.into(),
             version: "v1".into(),
             value: vault.seal(value),
+            stages: BTreeSet::new(),
+            is_binary: false,
         };
         let commands = vec![
             put("db", r#"{"user": "shop", "port": 5432}"#),

@@ -60,6 +60,7 @@ pub use limits::Limits;
 pub use pack::{BinaryImage, PackError};
 pub use reference::{ImageReference, InvalidReference};
 pub use repository::{
-    ImageDetail, ImageFailure, ImageId, RepositoryDetail, RepositorySettings, TagMutability,
+    Encryption, ImageDetail, ImageFailure, ImageId, RepositoryDetail, RepositorySettings,
+    TagMutability,
 };
 pub use store::ImageStore;

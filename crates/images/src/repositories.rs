@@ -75,11 +75,23 @@ impl ImageStore {
     /// # Errors
     /// When there is no such repository, or the lifecycle policy is none.
     pub fn put_settings(&self, name: &str, settings: RepositorySettings) -> Result<(), Error> {
+        self.change_settings(name, |old| *old = settings).map(drop)
+    }
+
+    /// Changes some of a repository's settings; the repository afterwards.
+    ///
+    /// # Errors
+    /// When there is no such repository, or the lifecycle policy is none.
+    pub fn change_settings(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut RepositorySettings),
+    ) -> Result<RepositoryDetail, Error> {
         self.check_writable()?;
-        check_policy(&settings)?;
         self.table().update(name, |repository| {
-            repository.settings = settings;
-            Ok(())
+            change(&mut repository.settings);
+            check_policy(&repository.settings)?;
+            Ok(repository.detail())
         })
     }
 
@@ -272,6 +284,26 @@ impl ImageStore {
             }
             Ok((deleted, failures))
         })
+    }
+
+    /// The images that a lifecycle policy would let expire now, with the priority of the rule.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub fn expiring(
+        &self,
+        repository: &str,
+        policy: &LifecyclePolicy,
+        now_ms: u64,
+    ) -> Result<Vec<(ImageDetail, u32)>, Error> {
+        let table = self.table();
+        let repository = table.required(repository)?;
+        let expiring = policy.evaluate(&lifecycle_images(repository), now_ms).into_iter();
+        let mut found: Vec<_> = expiring
+            .filter_map(|(digest, priority)| Some((repository.image(digest)?, priority)))
+            .collect();
+        found.sort_by_key(|(image, _)| image.digest);
+        Ok(found)
     }
 
     /// Deletes what the repository's lifecycle policy lets expire; the images deleted.

@@ -53,9 +53,30 @@ pub struct RepositorySettings {
     /// The lifecycle policy as it was given (JSON); see [`crate::LifecyclePolicy`].
     #[serde(default)]
     pub lifecycle_policy: Option<String>,
+    /// The repository's resource policy as it was given (JSON). Kept for those who ask for it.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// How images are to be encrypted at rest. Kept for those who ask for it.
+    #[serde(default)]
+    pub encryption: Encryption,
     /// AWS resource tags.
     #[serde(default)]
     pub resource_tags: BTreeMap<String, String>,
+}
+
+/// How images are to be encrypted at rest, in ECR's words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// `AES256`, `KMS` or `KMS_DSSE`.
+    pub kind: String,
+    /// The ARN of a key.
+    pub key: Option<String>,
+}
+
+impl Default for Encryption {
+    fn default() -> Self {
+        Self { kind: "AES256".to_owned(), key: None }
+    }
 }
 
 /// A repository as it stands.

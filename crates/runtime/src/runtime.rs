@@ -635,10 +635,23 @@ impl Shared {
         }
     }
 
+    /// Takes away what the lifecycle policies of repositories let expire.
+    fn expire_images(&self) {
+        for repository in self.images.repositories() {
+            let name = &repository.name;
+            match self.images.apply_lifecycle_policy(name, wall_ms().unsigned_abs()) {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => tracing::info!(repository = name, images = gone.len(), "expired"),
+                Err(error) => tracing::warn!(repository = name, "{}", error.chain()),
+            }
+        }
+    }
+
     /// Removes what log groups keep no longer and what no image needs, now and every hour until
     /// told to stop.
     fn clean_up(&self, stopped: &Receiver<()>) {
         loop {
+            self.expire_images();
             match &self.estate {
                 Some(estate) => estate.collect_garbage(),
                 None => free_images(&self.images, &BTreeSet::new()),

@@ -60,7 +60,8 @@ use neargate_core::{Platform, Rejection};
 use neargate_wire::AwsError;
 use serde_json::Value;
 
-pub use rooms::Rooms;
+pub use rooms::{Issued, Rooms};
+pub use s3::objects_in_use;
 
 /// What an operation comes to.
 pub enum Answer {
@@ -77,6 +78,8 @@ pub enum Answer {
     Here(Next),
     /// It needs a room beside the platform and may take its time there; the platform goes on.
     Away(Errand),
+    /// The same with the whole input, and then it comes back to a platform that may have changed.
+    Round(Trip),
 }
 
 /// How an operation goes on with the rooms at hand.
@@ -84,6 +87,9 @@ pub type Next = Box<dyn FnOnce(&Platform, &dyn Rooms) -> Result<Answer, AwsError
 
 /// What an operation does in the rooms; its result is the answer.
 pub type Errand = Box<dyn FnOnce(&dyn Rooms) -> Result<Value, AwsError> + Send>;
+
+/// What an operation does in the rooms with its input, which may be large, before it comes back.
+pub type Trip = Box<dyn FnOnce(&dyn Rooms, Value) -> Result<Next, AwsError> + Send>;
 
 /// Words an answer from the changed platform.
 pub type AnswerAfter = Box<dyn FnOnce(&Platform) -> Value + Send>;
@@ -151,6 +157,7 @@ pub fn refused(service: &str, rejection: &Rejection) -> AwsError {
         "ecs" => ecs::refused(rejection),
         "elbv2" => elbv2::refused(rejection),
         "logs" => logs::refused(rejection),
+        "servicediscovery" => servicediscovery::refused(rejection),
         _ => error::client("InvalidInput", rejection.to_string()),
     }
 }
@@ -169,6 +176,13 @@ impl Answer {
         next: impl FnOnce(&Platform, &dyn Rooms) -> Result<Answer, AwsError> + Send + 'static,
     ) -> Result<Answer, AwsError> {
         Ok(Answer::Here(Box::new(next)))
+    }
+
+    /// An answer that is got in the rooms first and then from the platform.
+    fn round(
+        trip: impl FnOnce(&dyn Rooms, Value) -> Result<Next, AwsError> + Send + 'static,
+    ) -> Result<Answer, AwsError> {
+        Ok(Answer::Round(Box::new(trip)))
     }
 
     /// An answer that comes from the rooms alone.

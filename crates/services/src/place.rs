@@ -18,10 +18,10 @@ pub(crate) fn places(platform: &Platform, subnets: &[&str]) -> Vec<Place> {
         let name = names::subnet_name(platform, id);
         let found = platform.subnets().find(|s| Some(&s.spec.name) == name.as_ref());
         let (zone, vpc) = match found {
-            Some(subnet) => (subnet.spec.zone.clone(), subnet.spec.vpc.as_str()),
-            None => (zone(platform, n), "elsewhere"),
+            Some(subnet) => (subnet.spec.zone.clone(), names::vpc_id(&subnet.spec.vpc)),
+            None => (zone(platform, n), String::new()),
         };
-        Place { subnet: (*id).to_owned(), zone, vpc: names::vpc_id(vpc) }
+        Place { subnet: (*id).to_owned(), zone, vpc }
     };
     subnets.iter().enumerate().map(place).collect()
 }

@@ -12,6 +12,8 @@ use crate::shape::{Kind, Operation, Service, Shape};
 use crate::sigv4::AuthError;
 use crate::xml_encode::Xml;
 
+const NOT_MODIFIED: u16 = 304;
+
 /// What is known of the request when its answer is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -34,7 +36,7 @@ impl Context<'_> {
         if !content_type.is_empty() {
             headers.push(("Content-Type".to_owned(), content_type.to_owned()));
         }
-        HttpResponse { status, headers, body }
+        HttpResponse { status, headers, body, files: Vec::new() }
     }
 }
 
@@ -58,6 +60,7 @@ pub(crate) fn result(
             let encoded = rest::encode(service, operation, format, value);
             let mut response = context.finish(encoded.status, "", encoded.body);
             response.headers.extend(encoded.headers);
+            response.files = encoded.files;
             response
         }
         // Routing refuses it, so there is no result to write.
@@ -144,7 +147,9 @@ pub(crate) fn fault(context: &Context<'_>, fault: &Fault) -> HttpResponse {
             xml_members(&mut xml, context, shape, code, &error);
             xml.leaf("RequestId", context.request_id);
             xml.close("Error");
-            context.finish(status, "application/xml", xml.text.into_bytes())
+            // HTTP allows no body that says why there is none.
+            let body = if status == NOT_MODIFIED { Vec::new() } else { xml.text.into_bytes() };
+            context.finish(status, "application/xml", body)
         }
         Protocol::Query(Naming::Ec2) => {
             let mut xml = Xml::document();
@@ -274,6 +279,7 @@ fn worded(context: &Context<'_>, fault: &Fault) -> AwsError {
             };
             AwsError::new(code, message)
         }
+        Fault::IncompleteBody(message) => AwsError::new("IncompleteBody", message),
         Fault::TooLarge(message) => {
             let (code, status) = match () {
                 () if json => ("RequestEntityTooLargeException", 413),

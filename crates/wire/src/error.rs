@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     Validation(Violations),
     /// The body or a parameter cannot be read.
     Malformed(String),
+    /// The body ends before its end, or is not in the chunks it says.
+    IncompleteBody(String),
     /// More than this wire takes.
     TooLarge(String),
     /// Nobody has, or we do not serve, that operation.

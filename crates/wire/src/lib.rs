@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod chunked;
 mod embedded;
 mod error;
 mod json;
@@ -38,7 +39,8 @@ pub use wire::{Limits, Wire};
 /// Values are JSON shaped by the model's member names as it spells them (`clusterArn`,
 /// `TargetGroupArn`): structures and maps are objects, lists arrays, blobs base64 strings,
 /// timestamps numbers (epoch seconds with fractions). A member that is absent was not sent; one
-/// that is null is not answered.
+/// that is null is not answered. A blob that is the body of an answer may also be parts of files:
+/// `{"files": [{"path", "offset", "length"}]}`.
 pub trait Services: Send + Sync {
     /// Whether `call` knows this operation. `service` is the model's short name (`ecs`, `elbv2`),
     /// `operation` as the model spells it.
@@ -87,6 +89,19 @@ pub struct HttpResponse {
     pub headers: Vec<(String, String)>,
     /// Empty for HEAD.
     pub body: Vec<u8>,
+    /// Parts of files that make the body instead, in this order: for bodies too large to be held.
+    pub files: Vec<FilePart>,
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
+    /// Where the file is.
+    pub path: String,
+    /// The first byte.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
 }
 
 impl HttpResponse {

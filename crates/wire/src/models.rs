@@ -122,9 +122,11 @@ impl Models {
     }
 
     pub(crate) fn by_target_prefix(&self, prefix: &str) -> Option<&Service> {
+        // Some models say a package, too, which not every client sends (CloudTrail).
+        let is = |known: &str| known == prefix || known.rsplit('.').next() == Some(prefix);
         let mut entries = self.entries.iter();
         entries
-            .find(|entry| !entry.target_prefix.is_empty() && entry.target_prefix == prefix)
+            .find(|entry| !entry.target_prefix.is_empty() && is(&entry.target_prefix))
             .and_then(Entry::service)
     }
 
@@ -187,6 +189,9 @@ mod tests {
         let models = Models::embedded();
         let name = |service: Option<&Service>| service.map(|s| s.name.clone()).unwrap_or_default();
         assert_eq!(name(models.by_target_prefix("AmazonEC2ContainerServiceV20141113")), "ecs");
+        let packaged = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101";
+        assert_eq!(name(models.by_target_prefix(packaged)), "cloudtrail");
+        assert_eq!(name(models.by_target_prefix("CloudTrail_20131101")), "cloudtrail");
         assert_eq!(
             name(models.by_signing_name(Some("elasticloadbalancing"), Some("2015-12-01"))),
             "elbv2"

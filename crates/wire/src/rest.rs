@@ -9,7 +9,7 @@ use crate::shape::{
     Kind, Location, Member, Operation, Service, ShapeId, Structure, TimestampFormat,
 };
 use crate::xml_encode::Xml;
-use crate::{HttpRequest, json, scalar, xml_decode};
+use crate::{FilePart, HttpRequest, json, scalar, xml_decode};
 
 /// How bodies are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +156,22 @@ pub(crate) struct Encoded {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    pub(crate) files: Vec<FilePart>,
+}
+
+const PARTIAL_CONTENT: u16 = 206;
+
+/// The parts of files that a blob is.
+fn files(value: &Value) -> Vec<FilePart> {
+    let parts = value.get("files").and_then(Value::as_array);
+    let part = |part: &Value| {
+        Some(FilePart {
+            path: part.get("path")?.as_str()?.to_owned(),
+            offset: part.get("offset")?.as_u64()?,
+            length: part.get("length")?.as_u64()?,
+        })
+    };
+    parts.into_iter().flatten().filter_map(part).collect()
 }
 
 /// Spreads a result over status, headers and body.
@@ -165,7 +181,12 @@ pub(crate) fn encode(
     format: Format,
     value: Value,
 ) -> Encoded {
-    let mut encoded = Encoded { status: operation.status, headers: Vec::new(), body: Vec::new() };
+    let mut encoded = Encoded {
+        status: operation.status,
+        headers: Vec::new(),
+        body: Vec::new(),
+        files: Vec::new(),
+    };
     let Some(id) = operation.output else { return encoded };
     let (Some(structure), Value::Object(mut object)) = (service.structure(id), value) else {
         return encoded;
@@ -178,6 +199,10 @@ pub(crate) fn encode(
             encoded.status = u16::try_from(status).unwrap_or(operation.status);
         }
     }
+    // RFC 9110, 15.3.7: what has a range is a part.
+    if encoded.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-range")) {
+        encoded.status = PARTIAL_CONTENT;
+    }
     let mut content_type = format.content_type();
     if let Some(member) = structure.payload_member() {
         let Some(value) = object.remove(&member.name).filter(|value| !value.is_null()) else {
@@ -187,6 +212,10 @@ pub(crate) fn encode(
             (Kind::Blob, Value::String(text)) => {
                 content_type = "binary/octet-stream";
                 encoded.body = BASE64.decode(text).unwrap_or_default();
+            }
+            (Kind::Blob, value) => {
+                content_type = "binary/octet-stream";
+                encoded.files = files(&value);
             }
             (Kind::String, Value::String(text)) => {
                 content_type = "text/plain";
@@ -207,7 +236,7 @@ pub(crate) fn encode(
         encoded.body = b"{}".to_vec();
     }
     let has_type = encoded.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type"));
-    if !has_type && !encoded.body.is_empty() {
+    if !has_type && (!encoded.body.is_empty() || !encoded.files.is_empty()) {
         encoded.headers.push(("Content-Type".to_owned(), content_type.to_owned()));
     }
     encoded

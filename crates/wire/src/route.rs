@@ -215,6 +215,8 @@ fn by_path<'m>(
         "query" => Protocol::Query(Naming::Query),
         _ => Protocol::AwsJson(1),
     };
+    let at_host = under_host(service, request, path);
+    let path = at_host.as_deref().unwrap_or(path);
     let best = service
         .operations
         .values()
@@ -224,6 +226,11 @@ fn by_path<'m>(
         .filter_map(|operation| Some((operation, operation.template.matches(path, &query)?)))
         .min_by_key(|(operation, found)| preference(service, operation, found, request, &query));
     match best {
+        Some((operation, _)) if let Some(part) = strange(service, operation, &query) => {
+            let name = &service.name;
+            let what = format!("Neargate does not serve {name}: {} {path}?{part}", request.method);
+            Err(Lost::new(protocol, Some(service), Fault::UnknownOperation(what)))
+        }
         Some((operation, found)) => {
             let arguments = Arguments::Rest { labels: found.labels, query };
             Ok(Route { service, operation, protocol, arguments })
@@ -234,6 +241,39 @@ fn by_path<'m>(
             Err(Lost::new(protocol, Some(service), Fault::UnknownOperation(what)))
         }
     }
+}
+
+/// The whole path where its first segment stands before the host: only names under localhost, which
+/// all lead here.
+fn under_host(service: &Service, request: &HttpRequest, path: &str) -> Option<String> {
+    let host = request.header("host").filter(|_| service.options.in_hosts())?;
+    let name = host.split(':').next()?;
+    let end = name.len().checked_sub(LOCAL.len())?;
+    let (first, domain) = name.split_at_checked(end)?;
+    let first = first.strip_suffix(".s3").unwrap_or(first);
+    let is_under = domain.eq_ignore_ascii_case(LOCAL) && !first.is_empty() && first != "s3";
+    is_under.then(|| format!("/{first}{path}"))
+}
+
+const LOCAL: &str = ".localhost";
+
+/// A parameter without a value that the operation knows nothing of. Such ones name operations, and
+/// this one is for another that is not known at all.
+fn strange<'q>(
+    service: &Service,
+    operation: &Operation,
+    query: &'q [(String, String)],
+) -> Option<&'q str> {
+    let structure = operation.input.and_then(|id| service.structure(id));
+    let known = |name: &str| {
+        operation.template.asks_for(name)
+            || structure.is_some_and(|structure| {
+                let mut members = structure.members.iter();
+                members.any(|m| m.location == Some(Location::QueryString) && m.wire_name() == name)
+            })
+    };
+    let mut bare = query.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| name);
+    bare.find(|name| !known(name)).map(String::as_str)
 }
 
 /// Several operations may share a path (UploadPart, CopyObject and PutObject): the best one has all

@@ -33,6 +33,7 @@ pub(crate) struct Service {
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Options {
     errors: Option<String>,
+    hosts: Option<String>,
     pub(crate) validation: Option<String>,
 }
 
@@ -40,6 +41,11 @@ impl Options {
     /// Whether restXml errors stand without an ErrorResponse around them.
     pub(crate) fn bare_errors(&self) -> bool {
         self.errors.as_deref() == Some("bare")
+    }
+
+    /// Whether the first segment of a path may also stand before the host's name.
+    pub(crate) fn in_hosts(&self) -> bool {
+        self.hosts.as_deref() == Some("path")
     }
 }
 

@@ -122,6 +122,11 @@ impl Template {
         Self { segments: segments.collect(), query: query.collect() }
     }
 
+    /// Whether that parameter is part of the template.
+    pub(crate) fn asks_for(&self, parameter: &str) -> bool {
+        self.query.iter().any(|(name, _)| name == parameter)
+    }
+
     /// Holds a path (still encoded) and its parameters against the template.
     pub(crate) fn matches(&self, path: &str, query: &[(String, String)]) -> Option<Match> {
         for (name, value) in &self.query {

@@ -173,6 +173,7 @@ fn compare(service: &Service, id: ShapeId, value: &Value, path: &str, mistakes: 
         | (Kind::Boolean, Value::Bool(_))
         | (Kind::Float | Kind::Timestamp, Value::Number(_)) => {}
         (Kind::Integer | Kind::Long, Value::Number(number)) if !number.is_f64() => {}
+        (Kind::Blob, Value::Object(body)) if body.contains_key("files") => {}
         (_, other) => mistakes.push(format!("{path} is {other}, not a {}", service[id].name)),
     }
 }

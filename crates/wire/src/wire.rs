@@ -9,7 +9,9 @@ use crate::answer::{self, Context};
 use crate::error::Fault;
 use crate::models::Models;
 use crate::route::{Arguments, Lost, Protocol, Route, guess, route, unserved};
-use crate::{Auth, HttpRequest, HttpResponse, Services, json, query_decode, rest, sigv4, validate};
+use crate::{
+    Auth, HttpRequest, HttpResponse, Services, chunked, json, query_decode, rest, sigv4, validate,
+};
 
 /// What one request may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,7 @@ impl Wire {
         if request.method == "HEAD" {
             // HTTP allows none.
             response.body.clear();
+            response.files.clear();
         }
         response
     }
@@ -130,10 +133,16 @@ impl Wire {
             let what = unserved(&service.name, &operation.name);
             return answer::fault(&context, &Fault::UnknownOperation(what));
         }
-        let input = match operation.input {
-            None => Ok(Value::Object(Map::new())),
-            Some(_) => self.input(request, service, operation, protocol, arguments),
+        let whole = chunked::is_chunked(request).then(|| chunked::decode(request));
+        let input = match (operation.input, &whole) {
+            (None, _) => Ok(Value::Object(Map::new())),
+            (Some(_), Some(Err(what))) => Err(Fault::IncompleteBody((*what).to_owned())),
+            (Some(_), Some(Ok(whole))) => {
+                self.input(whole, service, operation, protocol, arguments)
+            }
+            (Some(_), None) => self.input(request, service, operation, protocol, arguments),
         };
+        drop(whole);
         let output = input.and_then(|input| {
             services.call(&service.name, &operation.name, input).map_err(Fault::Service)
         });

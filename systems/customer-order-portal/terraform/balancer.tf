@@ -1,5 +1,7 @@
 locals {
-  https = var.certificate_arn != null
+  # A certificate of one's own, or one made for the host names in the hosted zone.
+  https           = var.certificate_arn != null || var.hosted_zone != null
+  certificate_arn = var.certificate_arn == null && var.hosted_zone != null ? module.dns[0].certificate_arn : var.certificate_arn
 
   target_groups = {
     for key, service in local.services : key => {
@@ -34,7 +36,7 @@ module "alb" {
   idle_timeout         = local.load_balancer.idle_timeout
   deletion_protection  = local.environment.protected
   https_enabled        = local.https
-  certificate_arn      = var.certificate_arn
+  certificate_arn      = local.certificate_arn
   target_groups        = local.target_groups
   default_target_group = local.load_balancer.default_service
   rules                = local.rules

@@ -64,5 +64,7 @@ locals {
     default_service = "gateway"
   }
 
+  host_names = ["api.${coalesce(var.hosted_zone, "example.com")}"]
+
   service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
 }

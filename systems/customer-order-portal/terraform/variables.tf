@@ -44,6 +44,18 @@ variable "certificate_arn" {
   }
 }
 
+variable "hosted_zone" {
+  description = "Domain of a hosted zone of Route 53 for the host names in environments.tf, with a certificate unless there is one; null for none."
+  type        = string
+  default     = null
+}
+
+variable "create_hosted_zone" {
+  description = "Whether the hosted zone is made here; false finds it."
+  type        = bool
+  default     = false
+}
+
 variable "enable_alarms" {
   description = "Whether there are alarms."
   type        = bool

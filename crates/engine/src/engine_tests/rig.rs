@@ -16,15 +16,18 @@ use neargate_edge::control::{Change, FromEdge, ToEdge};
 use neargate_images::ImageStore;
 use neargate_images::registry::Credentials;
 use neargate_logs::LogStore;
+use neargate_objects::ObjectStore;
 use neargate_store::Store;
 
 use super::machine::Machine;
 use crate::api::{PlatformView, Request, Response, ServiceView};
+use crate::authority::Authority;
 use crate::clock::{Anchor, Clock, monotonic};
 use crate::edge_link::{EdgeLink, LinkOptions};
 use crate::engine::{Ended, Engine, Parts};
 use crate::error::EngineError;
 use crate::event::{Event, Reply};
+use crate::home::Home;
 use crate::ledger::{Journal, Ledger};
 use crate::record::{FORMAT, Record, replay};
 use crate::rooms::EngineRooms;
@@ -85,11 +88,13 @@ pub(super) fn start_with(
     let anchor = Anchor::for_run(None, Some(seen), 1_000_000, 100);
     let vault = Arc::new(Vault::open(&dir.join("secrets.key")).expect("vault"));
     let rooms = EngineRooms {
+        objects: Arc::new(ObjectStore::open(&dir.join("objects")).expect("objects")),
         vault: Arc::clone(&vault),
         logs: LogStore::open(&dir.join("log-groups")).expect("log store"),
         images: Arc::new(ImageStore::open(dir.join("images")).expect("image store")),
         registry: Credentials::open(&dir.join("registry.key")).expect("key"),
         endpoint: "http://127.0.0.1:4566".to_owned(),
+        authority: Authority::new(dir.join("authority.key"), dir.join("authority.pem")),
     };
     let engine = Engine::new(Parts {
         ledger,

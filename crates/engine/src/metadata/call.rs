@@ -73,7 +73,8 @@ impl Engine {
             Ok(question) => question,
             Err(refused) => return Ok(refused),
         };
-        let answer = self.run_operation("ecs", question.operation, &question.input)?.result();
+        let answer =
+            self.run_operation("ecs", question.operation, question.input.clone())?.result();
         Ok(protection::worded(&question, answer))
     }
 }

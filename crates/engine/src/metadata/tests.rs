@@ -124,7 +124,9 @@ impl Rig {
                 self.step(&Input::Commands(commands));
                 Ok(answer(&self.platform))
             }
-            Ok(Outcome::Here(_) | Outcome::Away(_)) => panic!("protection needs no room"),
+            Ok(Outcome::Here(_) | Outcome::Away(_) | Outcome::Round(_)) => {
+                unreachable!("it needs no room")
+            }
         };
         protection::worded(&question, answer)
     }

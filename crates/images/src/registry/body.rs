@@ -1,7 +1,9 @@
 //! Bodies of answers: bytes, or a part of a file that is read as the client takes it.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -16,6 +18,67 @@ pub type Body = BoxBody<Bytes, io::Error>;
 
 /// Read at a time.
 const CHUNK: usize = 256 * 1024;
+
+/// A part of a file, for [`file_parts`].
+#[derive(Debug, Clone)]
+pub struct FilePart {
+    /// Where the file is.
+    pub path: PathBuf,
+    /// The first byte.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+/// Parts of files one after the other, each opened when its turn comes.
+#[must_use]
+pub fn file_parts(parts: Vec<FilePart>) -> Body {
+    let left = parts.iter().map(|part| part.length).sum();
+    FileParts { parts: parts.into(), reading: None, left }.boxed()
+}
+
+struct FileParts {
+    parts: VecDeque<FilePart>,
+    reading: Option<FileBody>,
+    left: u64,
+}
+
+impl http_body::Body for FileParts {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll_frame(context));
+                if let Some(read) = read {
+                    let bytes = read.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
+                    self.left = self.left.saturating_sub(bytes as u64);
+                    return Poll::Ready(Some(read));
+                }
+            }
+            let Some(part) = self.parts.pop_front() else { return Poll::Ready(None) };
+            match File::open(&part.path) {
+                Ok(file) => {
+                    let state = State::Start { file, offset: part.offset };
+                    self.reading = Some(FileBody { state, left: part.length });
+                }
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
 
 pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed()

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 
-pub use body::Body;
+pub use body::{Body, FilePart, file_parts};
 pub use credentials::{Credentials, Token, USER};
 
 use crate::error::Error;

@@ -116,7 +116,7 @@ pub(super) fn put(platform: &Platform, input: &Value) -> Result<Answer, AwsError
 }
 
 fn not_found(name: &str) -> AwsError {
-    error::client("ResourceNotFound", format!("Dashboard {name} does not exist"))
+    error::client("DashboardNotFoundError", format!("Dashboard {name} does not exist"))
 }
 
 pub(super) fn get(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {

@@ -1,5 +1,6 @@
 //! A platform, and a caller of operations on it. Every answer is held against the service model.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 
@@ -15,7 +16,7 @@ use neargate_core::{Platform, discovery::DiscoveryServiceSpec};
 use neargate_images::ImageStore;
 use neargate_images::registry::{Credentials, Token};
 use neargate_logs::LogStore;
-use neargate_services::{Answer, Rooms, operation, refused};
+use neargate_services::{Answer, Issued, Rooms, operation, refused};
 use neargate_wire::{Auth, AwsError, Models, Wire};
 use serde_json::{Value, json};
 
@@ -77,6 +78,10 @@ impl Rooms for TestRooms {
         "http://127.0.0.1:4566"
     }
 
+    fn random_bits(&self) -> u64 {
+        RandomState::new().hash_one(0)
+    }
+
     fn wall_ms(&self) -> u64 {
         WALL_MS
     }
@@ -91,6 +96,15 @@ impl Rooms for TestRooms {
 
     fn registry_login(&self) -> Token {
         self.registry.token(WALL_MS)
+    }
+
+    /// The same for every name: for `shop.test` and `*.shop.test`.
+    fn issue_certificate(&self, _: &[&str]) -> Result<Issued, String> {
+        Ok(Issued {
+            certificate: include_str!("../../src/acm/x509_rsa.pem").to_owned(),
+            chain: include_str!("../../src/acm/x509_ec.pem").to_owned(),
+            private_key: "-----BEGIN PRIVATE KEY-----".to_owned(),
+        })
     }
 }
 

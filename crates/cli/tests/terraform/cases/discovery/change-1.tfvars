@@ -1,0 +1,3 @@
+ttl  = 30
+team = "web"
+description = "All names of the shop"

@@ -1,0 +1,4 @@
+mutability = "IMMUTABLE"
+scan       = false
+keep       = 3
+team       = "web"

@@ -1,5 +1,0 @@
-//! AWS Certificate Manager.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

@@ -1,5 +1,0 @@
-//! AWS CodeDeploy.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

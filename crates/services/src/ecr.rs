@@ -1,5 +1,0 @@
-//! Amazon ECR.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

@@ -1,5 +1,0 @@
-//! Amazon S3.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

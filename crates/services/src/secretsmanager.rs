@@ -1,5 +1,0 @@
-//! AWS Secrets Manager.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

@@ -1,5 +1,0 @@
-//! Amazon SES.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

@@ -1,5 +1,0 @@
-//! AWS Systems Manager: parameters.
-
-use crate::Table;
-
-pub(crate) const OPERATIONS: Table = &[];

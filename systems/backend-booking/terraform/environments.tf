@@ -1,0 +1,91 @@
+# What the environments differ in; everything else has one definition.
+locals {
+  environments = {
+    dev = {
+      vpc                   = "10.0"
+      protected             = false
+      log_retention_days    = 7
+      backup_retention_days = 1
+      response_time         = 3
+      errors                = 25
+      services = {
+        app = {
+          health_check_grace_period_seconds = 360
+          capacity_provider_strategy        = [{ capacity_provider = "FARGATE_SPOT", base = 0, weight = 1 }]
+          # Cheap rather than smooth: a deployment may take the service down for a moment.
+          minimum_healthy_percent = 0
+          deregistration_delay    = 15
+        }
+      }
+    }
+
+    prod = {
+      vpc                   = "10.1"
+      protected             = true
+      log_retention_days    = 30
+      backup_retention_days = 7
+      response_time         = 1
+      errors                = 10
+      services              = {}
+    }
+  }
+  environment = local.environments[var.environment]
+
+  prefix        = "backend-booking-${var.environment}"
+  cluster       = "${local.prefix}-cluster"
+  namespace     = "${local.prefix}.local"
+  log_group     = "/ecs/${local.prefix}"
+  parameter     = "/backend-booking/${var.environment}"
+  host_names    = ["api-${var.environment}.${coalesce(var.hosted_zone, "example.com")}"]
+  allowed_hosts = join(",", local.host_names)
+  tags          = { Project = "backend-booking", Environment = var.environment }
+
+  network = {
+    name = local.prefix
+    cidr = "${local.environment.vpc}.0.0/16"
+    nat  = "single"
+    subnets = {
+      public-a  = { zone = "${var.region}a", cidr = "${local.environment.vpc}.1.0/24", tier = "public" }
+      public-b  = { zone = "${var.region}b", cidr = "${local.environment.vpc}.2.0/24", tier = "public" }
+      private-a = { zone = "${var.region}a", cidr = "${local.environment.vpc}.10.0/24", tier = "private" }
+      private-b = { zone = "${var.region}b", cidr = "${local.environment.vpc}.11.0/24", tier = "private" }
+    }
+    endpoint_security_groups = ["tasks"]
+  }
+
+  security_groups = {
+    alb = {
+      description = "Load balancer"
+      ingress = [
+        { port = "80", protocol = "tcp", peer = "anywhere" },
+        { port = "443", protocol = "tcp", peer = "anywhere" },
+      ]
+      egress = null
+    }
+    tasks = {
+      description = "Tasks"
+      ingress     = [{ port = "8000", protocol = "tcp", peer = "alb" }]
+      egress      = null
+    }
+    database = {
+      description = "Database"
+      ingress     = [{ port = "5432", protocol = "tcp", peer = "tasks" }]
+      egress      = null
+    }
+    redis = {
+      description = "Redis"
+      ingress     = [{ port = "6379", protocol = "tcp", peer = "tasks" }]
+      egress      = null
+    }
+  }
+
+  load_balancer = {
+    name            = "${local.prefix}-alb"
+    subnets         = ["public-a", "public-b"]
+    security_groups = ["alb"]
+    idle_timeout    = 60
+    default_service = "app"
+  }
+
+  service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
+}

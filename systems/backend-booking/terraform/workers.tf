@@ -1,0 +1,64 @@
+module "workers" {
+  source   = "../../../terraform/modules/ecs-worker"
+  for_each = local.workers
+
+  name           = each.value.name
+  family         = each.value.family
+  container_name = each.value.container_name
+  cluster        = module.ecs_cluster.name
+  region         = var.region
+  account_id     = local.account
+
+  image           = "${local.registry}/${each.value.repository}:${each.value.image_tag}"
+  repository_arns = ["arn:aws:ecr:${var.region}:${local.account}:repository/${each.value.repository}"]
+  cpu             = each.value.cpu
+  memory          = each.value.memory
+  command         = each.value.command
+  environment     = each.value.environment
+  secrets         = each.value.secrets
+  secret_arns     = module.secrets.arns
+  parameter_arns  = module.secrets.parameter_arns
+  health_check    = each.value.health_check
+  nofile          = each.value.nofile
+  stop_timeout    = each.value.stop_timeout
+  init_process    = each.value.init_process
+  keep_revisions  = var.keep_revisions
+
+  log_group            = each.value.log_group
+  log_retention_days   = each.value.log_retention_days
+  log_kms_key_arn      = local.log_kms_key_arn
+  execution_role_name  = each.value.execution_role_name
+  execution_role_arn   = module.ecs_cluster.execution_role_arn
+  task_role_name       = each.value.task_role_name
+  task_role_arn        = module.ecs_cluster.task_role_arn
+  task_role_statements = each.value.task_role_statements
+
+  desired_count                     = each.value.desired_count == null ? each.value.min : each.value.desired_count
+  desired_count_on_every_apply      = each.value.desired_count_on_every_apply
+  capacity_provider_strategy        = each.value.capacity_provider_strategy
+  minimum_healthy_percent           = each.value.minimum_healthy_percent
+  maximum_percent                   = each.value.maximum_percent
+  health_check_grace_period_seconds = each.value.health_check_grace_period_seconds
+  enable_execute_command            = each.value.enable_execute_command
+  wait_for_steady_state             = var.wait_for_steady_state
+
+  subnet_ids         = [for key in each.value.subnets : module.networking.subnet_ids[key]]
+  security_group_ids = [for key in each.value.security_groups : module.security_groups.ids[key]]
+  namespace_id       = module.namespace.id
+  discovery_name     = each.value.discovery_name
+  discovery_ttl      = each.value.discovery_ttl
+
+  scaling = {
+    min                = each.value.min
+    max                = each.value.max
+    cpu                = each.value.scale_on_cpu
+    memory             = each.value.scale_on_memory
+    scale_out_cooldown = each.value.scale_out_cooldown
+    scale_in_cooldown  = each.value.scale_in_cooldown
+  }
+  custom_metric = each.value.custom_metric
+  alarms        = var.enable_alarms ? local.service_alarms : null
+  alarm_actions = concat([module.monitoring.topic_arn], var.alarm_actions)
+
+  tags = merge({ Service = each.key }, each.value.tags)
+}

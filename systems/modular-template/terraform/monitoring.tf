@@ -1,0 +1,13 @@
+module "monitoring" {
+  source = "../../../terraform/modules/monitoring"
+
+  name           = "modular${local.suffix}"
+  region         = var.region
+  cluster        = local.cluster
+  services       = [for service in values(local.services) : service.name]
+  load_balancer  = module.alb.arn_suffix
+  target_groups  = module.alb.target_group_arn_suffixes
+  alarms_enabled = var.enable_alarms
+  alarm_actions  = var.alarm_actions
+  emails         = var.alarm_emails
+}
