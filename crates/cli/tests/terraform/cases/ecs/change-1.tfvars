@@ -1,0 +1,10 @@
+# replaces: aws_ecs_task_definition.web
+environment     = "production"
+insights        = "enabled"
+exec_logging    = "OVERRIDE"
+spot_weight     = 3
+image           = "shop/web:2"
+minimum_percent = 50
+maximum_percent = 150
+workers         = 2
+rollback        = false
