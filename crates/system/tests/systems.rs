@@ -132,9 +132,12 @@ fn mt_1_six_modules() {
         ("organization", &["/api/v*/organizations*"]),
         ("sample", &["/api/v*/products*", "/api/v*/catalogs*"]),
     ];
-    for (name, suffix, folder) in
-        [("dev", "-dev", "/dev"), ("itg", "-itg", "/itg"), ("qua", "-qua", "/qua"), ("prod", "", "")]
-    {
+    for (name, suffix, folder) in [
+        ("dev", "-dev", "/dev"),
+        ("itg", "-itg", "/itg"),
+        ("qua", "-qua", "/qua"),
+        ("prod", "", ""),
+    ] {
         let environment = environment(&system, name);
         assert_eq!(environment.cluster, format!("modular-cluster{suffix}"));
         let groups: Vec<String> =
