@@ -34,11 +34,6 @@ resource "aws_secretsmanager_secret_policy" "db" {
   })
 }
 
-resource "aws_secretsmanager_secret" "recoverable" {
-  name                    = "case/recoverable"
-  recovery_window_in_days = 7
-}
-
 resource "aws_ssm_parameter" "url" {
   name        = "/case/url"
   type        = "String"
