@@ -27,7 +27,6 @@ use crate::edge_link::{EdgeLink, LinkOptions};
 use crate::engine::{Ended, Engine, Parts};
 use crate::error::EngineError;
 use crate::event::{Event, Reply};
-use crate::home::Home;
 use crate::ledger::{Journal, Ledger};
 use crate::record::{FORMAT, Record, replay};
 use crate::rooms::EngineRooms;
