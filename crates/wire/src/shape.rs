@@ -235,11 +235,14 @@ impl Pattern {
     }
 
     /// Nothing when the pattern needs what this regex engine does not have (look-around, back
-    /// references, Java's own classes): such a one is not checked.
+    /// references): such a one is not checked.
     pub(crate) fn compiled(&self) -> Option<&Regex> {
         let compile = || {
+            // What Java writes with pairs of surrogates, or by names of its own.
+            let text = self.text.replace("\\uD800\\uDC00-\\uDBFF\\uDFFF", "\\x{10000}-\\x{10FFFF}");
+            let text = text.replace("\\p{Print}", "[[:print:]]");
             // AWS matches the whole value.
-            let whole = format!("^(?:{})$", self.text);
+            let whole = format!("^(?:{text})$");
             regex::RegexBuilder::new(&whole).size_limit(PATTERN_BYTES).build().ok()
         };
         self.compiled.get_or_init(compile).as_ref()
@@ -302,7 +305,17 @@ mod tests {
         }
         assert_eq!(
             unchecked,
-            ["servicediscovery:NamespaceNameHttp", "servicediscovery:ServiceName"]
+            [
+                "acm:DomainNameString",
+                "application-autoscaling:ScheduledActionName",
+                "budgets:BudgetName",
+                "events:PathParameter",
+                "guardduty:TagKey",
+                "iam:accountAliasType",
+                "servicediscovery:NamespaceNameHttp",
+                "servicediscovery:NamespaceNamePrivate",
+                "servicediscovery:ServiceName",
+            ]
         );
     }
 

@@ -19,7 +19,7 @@ const DEFAULT_LENGTH: u64 = 32;
 
 /// A number below that bound, each as likely as the others.
 fn below(rooms: &dyn Rooms, bound: usize) -> usize {
-    (u128::from(rooms.random_bits()) * bound as u128 >> 64) as usize
+    ((u128::from(rooms.random_bits()) * bound as u128) >> 64) as usize
 }
 
 pub(super) fn get(_: &Platform, input: &Value) -> Result<Answer, AwsError> {
