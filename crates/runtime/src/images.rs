@@ -15,6 +15,10 @@ use crate::layout::write_durably;
 /// Path of a [`ImageSource::Binary`] that means the running Neargate binary itself.
 pub const OWN_BINARY: &str = "neargate";
 
+/// The repository of the stand-in service, which every machine has, with any tag: for clients that
+/// describe their system in no `neargate.yaml`.
+const STAND_IN: &str = "neargate/stand-in";
+
 /// Where an image repository comes from on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImageSource {
@@ -167,7 +171,14 @@ impl ImageCatalog {
         let reference: ImageReference = image.parse().map_err(|_| {
             PullError(format!("invalid reference format: \"{image}\" is no image reference"))
         })?;
-        let Some(source) = self.find(&reference) else { return Ok(Origin::Pushed) };
+        let Some(source) = self.find(&reference) else {
+            if reference.repository == STAND_IN {
+                let path = own_binary.to_owned();
+                let arguments = vec!["stand-in".to_owned()];
+                return Ok(Origin::Program(Program { path, arguments, fixed_arguments: true }));
+            }
+            return Ok(Origin::Pushed);
+        };
         if let (Some(tags), Some(tag)) = (source.tags(), &reference.tag)
             && !tags.contains(tag)
         {
@@ -245,6 +256,18 @@ mod tests {
             ((*repository).to_owned(), source)
         });
         ImageCatalog { file: PathBuf::from("unused"), sources: sources.collect() }
+    }
+
+    /// A client may run the stand-in although nobody named a source for it.
+    #[test]
+    fn the_stand_in_is_always_there() {
+        let own = Path::new("/bin/sh");
+        let program = catalog(&[]).program("neargate/stand-in:1", own).expect("known");
+        assert_eq!((program.path.as_path(), program.fixed_arguments), (own, true));
+        assert_eq!(program.arguments, ["stand-in"]);
+        let named = catalog(&[("neargate/stand-in", None)]);
+        let program = named.program("neargate/stand-in:1", own).expect("known");
+        assert_eq!(program.arguments, ["neargate/stand-in"], "a source comes first");
     }
 
     #[test]
