@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use neargate_core::Platform;
 use neargate_services::{Answer, Errand, Next, Rooms, Trip};
 use neargate_wire::{AwsError, Services};
 use serde_json::Value;
@@ -13,12 +14,14 @@ use serde_json::Value;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::event::Event;
+use crate::retries::{self, Invocation};
 
 /// A request that has been understood and waits for its answer.
 #[derive(Debug)]
 pub(crate) struct AwsCall {
     service: String,
     asks: Asks,
+    invocation: Option<Invocation>,
     answer: SyncSender<Answered>,
 }
 
@@ -26,15 +29,15 @@ pub(crate) struct AwsCall {
 enum Asks {
     /// An operation, on this input.
     Operation(String, Value),
-    /// One that was in the rooms goes on.
-    GoOn(Next),
+    /// The one of that name was in the rooms and goes on.
+    GoOn(String, Next),
 }
 
 impl std::fmt::Debug for Asks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Asks::Operation(name, _) => f.write_str(name),
-            Asks::GoOn(_) => f.write_str("going on"),
+            Asks::GoOn(name, _) => write!(f, "{name}, going on"),
         }
     }
 }
@@ -61,7 +64,11 @@ impl Answered {
 }
 
 /// The services as the wire sees them: every call is an event of the main loop.
-pub(crate) struct ToMainLoop(pub(crate) SyncSender<Event>);
+pub(crate) struct ToMainLoop {
+    pub(crate) events: SyncSender<Event>,
+    /// Of the request that is answered.
+    pub(crate) invocation: Option<Invocation>,
+}
 
 impl Services for ToMainLoop {
     fn serves(&self, service: &str, operation: &str) -> bool {
@@ -75,7 +82,7 @@ impl Services for ToMainLoop {
                 Answered::With(answer) => return answer,
                 Answered::GoAndSee(errand, rooms) => return errand(&*rooms),
                 Answered::GoAndComeBack(trip, rooms, input) => {
-                    asks = Asks::GoOn(trip(&*rooms, input)?);
+                    asks = Asks::GoOn(operation.to_owned(), trip(&*rooms, input)?);
                 }
             }
         }
@@ -85,9 +92,10 @@ impl Services for ToMainLoop {
 impl ToMainLoop {
     fn ask(&self, service: &str, asks: Asks) -> Result<Answered, AwsError> {
         let (answer, answered): (_, Receiver<Answered>) = sync_channel(1);
-        let call = AwsCall { service: service.to_owned(), asks, answer };
+        let invocation = self.invocation.clone();
+        let call = AwsCall { service: service.to_owned(), asks, invocation, answer };
         let ended = || unavailable("the engine ended before it could answer");
-        self.0.send(Event::Aws(call)).map_err(|_| ended())?;
+        self.events.send(Event::Aws(call)).map_err(|_| ended())?;
         answered.recv().map_err(|_| ended())
     }
 }
@@ -95,11 +103,14 @@ impl ToMainLoop {
 impl Engine {
     /// Answers one AWS request; durable before the answer.
     pub(crate) fn serve_aws(&mut self, call: AwsCall) -> Result<(), EngineError> {
-        let answer = match call.asks {
-            Asks::Operation(name, input) => self.run_operation(&call.service, &name, input)?,
-            Asks::GoOn(next) => {
+        let AwsCall { service, asks, invocation, .. } = call;
+        let answer = match asks {
+            Asks::Operation(name, input) => {
+                self.run_operation(&service, &name, input, invocation.as_ref())?
+            }
+            Asks::GoOn(name, next) => {
                 let answer = next(self.platform(), &**self.rooms());
-                self.carry_on(&call.service, answer, Value::Null)?
+                self.carry_on(&service, &name, answer, Value::Null, invocation.as_ref())?
             }
         };
         // Whoever asked may have gone; that is their affair.
@@ -113,6 +124,7 @@ impl Engine {
         service: &str,
         name: &str,
         input: Value,
+        invocation: Option<&Invocation>,
     ) -> Result<Answered, EngineError> {
         let Some(operation) = neargate_services::operation(service, name) else {
             let what = format!("{name} of {service} is not served");
@@ -120,16 +132,22 @@ impl Engine {
             return Ok(Answered::With(Err(error)));
         };
         self.see_the_time()?;
+        let full = format!("{service}:{name}");
+        if let Some(kept) = invocation.and_then(|i| retries::kept(self.platform(), i, &full)) {
+            return Ok(Answered::With(Ok(kept)));
+        }
         let answer = operation(self.platform(), &input);
-        self.carry_on(service, answer, input)
+        self.carry_on(service, name, answer, input, invocation)
     }
 
     /// Follows an operation to its end on the main loop.
     fn carry_on(
         &mut self,
         service: &str,
+        name: &str,
         mut answer: Result<Answer, AwsError>,
         input: Value,
+        invocation: Option<&Invocation>,
     ) -> Result<Answered, EngineError> {
         while let Ok(Answer::Here(next)) = answer {
             answer = next(self.platform(), &**self.rooms());
@@ -146,8 +164,14 @@ impl Engine {
             Ok(Answer::After { commands, answer }) => (commands, answer),
             Ok(Answer::Here(_)) => unreachable!("followed to its end above"),
         };
-        Ok(Answered::With(match self.commit_commands(commands)? {
-            Ok(Ok(())) => Ok(answer(self.platform())),
+        let worded = |platform: &Platform| {
+            let answer = answer(platform);
+            let full = format!("{service}:{name}");
+            let keep = invocation.and_then(|invocation| retries::keep(invocation, &full, &answer));
+            (answer, keep)
+        };
+        Ok(Answered::With(match self.commit_commands(commands, worded)? {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(rejection)) => Err(neargate_services::refused(service, &rejection)),
             Err(why) => Err(unavailable(&why)),
         }))

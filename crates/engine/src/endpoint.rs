@@ -31,6 +31,7 @@ use crate::endpoint_answer::{Asked, browser, error, json, of_wire, refusal, what
 use crate::error::EngineError;
 use crate::event::{Event, Reply};
 use crate::metadata::{self, Meter};
+use crate::retries::Invocation;
 
 /// Connections at once; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -362,7 +363,12 @@ async fn aws(
         headers: headers.collect(),
         body,
     };
-    let (wire, services) = (Arc::clone(&desk.wire), ToMainLoop(desk.events.clone()));
+    let invocation = Invocation::read(
+        request.header("amz-sdk-invocation-id"),
+        request.header("amz-sdk-request"),
+    );
+    let services = ToMainLoop { events: desk.events.clone(), invocation };
+    let wire = Arc::clone(&desk.wire);
     let answer = tokio::task::spawn_blocking(move || wire.handle(&request, &services, wall_ms()));
     match answer.await {
         Ok(mut answer) => {

@@ -378,10 +378,13 @@ impl Engine {
     }
 
     /// Commands of one client, by themselves. `Err` says why they could not even be tried.
-    pub(crate) fn commit_commands(
+    /// `answer` words the result from the platform after them, and may name one more command that
+    /// is durable together with them.
+    pub(crate) fn commit_commands<T>(
         &mut self,
         commands: Vec<Command>,
-    ) -> Result<Result<Result<(), Rejection>, String>, EngineError> {
+        answer: impl FnOnce(&Platform) -> (T, Option<Command>),
+    ) -> Result<Result<Result<T, Rejection>, String>, EngineError> {
         if self.take_down.is_some() {
             return Ok(Err("nothing changed: the platform is being taken down".to_owned()));
         }
@@ -393,10 +396,10 @@ impl Engine {
             return Ok(Err("nothing changed: the journal cannot be written".to_owned()));
         }
         let now = self.parts.clock.now();
-        match self.parts.ledger.commit(now, vec![Input::Commands(commands)]) {
-            Ok(mut commit) => {
-                self.carry_out(commit.effects);
-                Ok(Ok(commit.results.pop().unwrap_or(Ok(()))))
+        match self.parts.ledger.commit_answered(now, commands, answer) {
+            Ok((result, effects)) => {
+                self.carry_out(effects);
+                Ok(Ok(result))
             }
             Err(not_committed) => Ok(Err(self.journal_failed(not_committed)?)),
         }

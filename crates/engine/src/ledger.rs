@@ -10,7 +10,7 @@
 //! platform is kept and put back.
 
 use neargate_core::effect::Effect;
-use neargate_core::input::{Input, Observation};
+use neargate_core::input::{Command, Input, Observation};
 use neargate_core::time::Time;
 use neargate_core::{Platform, Rejection};
 use neargate_store::{Recovered, Store};
@@ -141,6 +141,42 @@ impl Ledger {
                 Ok(commit)
             }
             Err(reason) => Err(NotCommitted { reason, observations: observations_of(records) }),
+        }
+    }
+
+    /// Takes commands, words their answer from the platform they leave, and makes them durable with
+    /// the command that the answer names beside itself.
+    pub(crate) fn commit_answered<T>(
+        &mut self,
+        now: Time,
+        commands: Vec<Command>,
+        answer: impl FnOnce(&Platform) -> (T, Option<Command>),
+    ) -> Result<(Result<T, Rejection>, Vec<Effect>), NotCommitted> {
+        let before = self.platform.clone();
+        let record = |commands| Record::Input { now, input: Input::Commands(commands) };
+        let mut records = vec![record(commands)];
+        let Commit { mut results, mut effects } = step_all(&mut self.platform, &mut records);
+        let result = match results.pop().unwrap_or(Ok(())) {
+            Ok(()) => {
+                let (answer, beside) = answer(&self.platform);
+                if let Some(command) = beside {
+                    let mut beside = [record(vec![command])];
+                    effects.extend(step_all(&mut self.platform, &mut beside).effects);
+                    records.extend(beside);
+                }
+                Ok(answer)
+            }
+            Err(rejection) => Err(rejection),
+        };
+        match self.write(&records) {
+            Ok(()) => {
+                self.records += records.len() as u64;
+                Ok((result, effects))
+            }
+            Err(reason) => {
+                self.platform = before;
+                Err(NotCommitted { reason, observations: Vec::new() })
+            }
         }
     }
 

@@ -36,6 +36,7 @@ mod log;
 mod metadata;
 mod options;
 mod record;
+mod retries;
 mod rooms;
 mod run;
 mod service_reason;
