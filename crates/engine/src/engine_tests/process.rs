@@ -112,7 +112,7 @@ fn the_endpoint_answers_in_the_clients_protocol() {
     assert!(answer.contains("UnknownOperationException"), "{answer}");
     assert!(answer.contains("DeleteAttributes"), "{answer}");
 
-    let body = "Action=DescribeSSLPolicies&Version=2015-12-01";
+    let body = "Action=DescribeTrustStores&Version=2015-12-01";
     let answer = http(
         &status,
         &format!(
@@ -122,7 +122,7 @@ fn the_endpoint_answers_in_the_clients_protocol() {
     );
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("<Code>InvalidAction</Code>"), "{answer}");
-    assert!(answer.contains("DescribeSSLPolicies"), "{answer}");
+    assert!(answer.contains("DescribeTrustStores"), "{answer}");
     let page = "Host: 127.0.0.1\r\nOrigin: http://evil.example\r\nConnection: close\r\n\r\n";
     let answer = http(&status, &format!("GET /?Action=DescribeLoadBalancers HTTP/1.1\r\n{page}"));
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("Origin"), "{answer}");
