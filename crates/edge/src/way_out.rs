@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use neargate_vpc::nat_gateway;
+use neargate_vpc::nat_gateway::datagrams::{self, Patience};
 use neargate_vpc::netns::{HostNamespace, NetNs};
 use tokio::net::TcpListener;
 
@@ -18,12 +19,18 @@ pub(crate) fn open(host: Arc<HostNamespace>) {
 }
 
 fn listen(host: Arc<HostNamespace>) -> io::Result<()> {
-    let listener = nat_gateway::listen(&NetNs::current()?)?;
+    let platform = NetNs::current()?;
+    let listener = nat_gateway::listen(&platform)?;
+    let socket = datagrams::listen(&platform)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = move || {
         let Err(error) = runtime.block_on(async {
             let listener = TcpListener::from_std(listener)?;
-            nat_gateway::serve(listener, |to| nat_gateway::dial(Arc::clone(&host), to)).await
+            let open = |to| host.udp_socket(to);
+            tokio::select! {
+                ended = nat_gateway::serve(listener, |to| nat_gateway::dial(Arc::clone(&host), to)) => ended,
+                ended = datagrams::serve(socket, Patience::default(), open) => ended,
+            }
         });
         tracing::error!(%error, "the NAT gateway has ended");
     };

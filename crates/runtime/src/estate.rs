@@ -11,9 +11,10 @@ use std::time::{Duration, SystemTime};
 
 use neargate_core::effect::{Network, TaskLaunch};
 use neargate_core::id::TaskId;
+use neargate_core::network::VpcSpec;
 use neargate_core::task_definition::ContainerDefinition;
 use neargate_images::{BinaryImage, Digest, ImageReference, ImageStore, ImportOptions};
-use neargate_vpc::{Eni, LINK_LOCAL_RESOLVER, METADATA, Vpc};
+use neargate_vpc::{Eni, LINK_LOCAL_RESOLVER, METADATA, Range, Vpc};
 
 use crate::cgroup::{Hierarchies, Limits};
 use crate::container::{host_name, search_domain};
@@ -59,6 +60,11 @@ fn gone<'a, T>(
 ) -> Vec<&'a String> {
     let wished: BTreeSet<&String> = wished.collect();
     old.keys().filter(|name| !wished.contains(name)).collect()
+}
+
+/// The address of each VPC's own resolver.
+fn resolvers_of(vpcs: &[VpcSpec]) -> BTreeSet<Ipv4Addr> {
+    vpcs.iter().map(|vpc| neargate_vpc::resolver(Range::new(vpc.base, vpc.prefix))).collect()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -160,11 +166,24 @@ impl Estate {
         for name in gone(&old.subnets, network.subnets.iter().map(|s| &s.name)) {
             note("subnet", name, self.vpc.remove_subnet(name));
         }
+        // Also at each VPC's own address: for tasks of the subnet that has it in its range, somebody
+        // must be there whom they find.
+        let resolvers = resolvers_of(&network.vpcs);
+        for address in old.service_addresses.difference(&resolvers) {
+            if ![LINK_LOCAL_RESOLVER, METADATA].contains(address) {
+                let removed = self.vpc.remove_service_address(*address);
+                note("resolver", &address.to_string(), removed);
+            }
+        }
         for name in gone(&old.vpcs, network.vpcs.iter().map(|v| &v.name)) {
             note("VPC", name, self.vpc.remove_vpc(name));
         }
         for vpc in network.vpcs.iter().filter(|v| old.vpcs.get(&v.name) != Some(v)) {
             note("VPC", &vpc.name, self.vpc.put_vpc(vpc.clone()));
+        }
+        for address in resolvers.difference(&old.service_addresses) {
+            let added = self.vpc.add_service_address(*address);
+            note("resolver", &address.to_string(), added);
         }
         for subnet in network.subnets.iter().filter(|s| old.subnets.get(&s.name) != Some(s)) {
             note("subnet", &subnet.name, self.vpc.put_subnet(subnet.clone()));

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod conntrack;
 mod eni;
 mod error;
 mod layout;

@@ -3,7 +3,9 @@
 //! The platform's namespace has no route to the outside and gets none. What a task with a way out
 //! sends to an address outside is redirected to [`PORT`] there; [`serve`] accepts it, asks the
 //! kernel where it was meant to go, connects to that from the host's namespace, and copies in both
-//! directions. Only TCP has a way out; names are answered by the platform's own resolver.
+//! directions. UDP goes a way of its own ([`datagrams`]); other protocols have none.
+
+pub mod datagrams;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,10 +20,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::netns::{HostNamespace, NetNs};
+use crate::security_group::LINK_LOCAL_RESOLVER;
 
 /// Where redirected connections arrive in the platform's namespace, in which nothing else has
 /// ports of its own.
 pub const PORT: u16 = 15001;
+/// Where redirected datagrams arrive. One address, so that answers leave from where the kernel
+/// expects them.
+pub const DATAGRAMS: SocketAddrV4 = SocketAddrV4::new(LINK_LOCAL_RESOLVER, PORT);
 
 /// Connections at one time. More wait to be accepted. Each takes two file descriptors and two
 /// buffers of 8 KiB.

@@ -10,7 +10,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -178,6 +178,19 @@ impl HostNamespace {
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             Ok(socket.into())
+        })?
+    }
+
+    /// A non-blocking UDP socket in the host's namespace that hears from this address only.
+    ///
+    /// # Errors
+    /// Too many open files; no route; as [`NetNs::run`].
+    pub fn udp_socket(&self, to: SocketAddrV4) -> io::Result<UdpSocket> {
+        self.run(|| {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            socket.connect(to)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
         })?
     }
 

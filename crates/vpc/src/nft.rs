@@ -52,8 +52,11 @@ const ELEMENT_KEY: u16 = 1;
 /// What the `nft` program calls `ipv4_addr`; the kernel only keeps it for that program.
 const KEY_TYPE_IPV4: u32 = 7;
 const DESTINATION_NAT_PRIORITY: i32 = -100;
+const NAT_OF_DESTINATION: u32 = 1;
 /// The one register rules here need, and the one that takes the verdict.
 const REGISTER: u32 = 1;
+/// For the second half of an address and a port.
+const SECOND_REGISTER: u32 = 2;
 const VERDICT_REGISTER: u32 = 0;
 const META_IN_INTERFACE: u32 = 4;
 const META_OUT_INTERFACE: u32 = 5;
@@ -354,16 +357,30 @@ impl Expressions<'_, '_> {
         }
     }
 
+    fn load(&mut self, register: u32, value: &[u8]) {
+        self.push("immediate", |data| {
+            data.be32(1, register);
+            data.nest(2, |operand| operand.put(DATA_VALUE, value));
+        });
+    }
+
     fn verdict(&mut self, verdict: Verdict) {
         let code = match verdict {
             Verdict::Accept => libc::NF_ACCEPT,
             Verdict::Drop => libc::NF_DROP,
             Verdict::Redirect(port) => {
-                self.push("immediate", |data| {
-                    data.be32(1, REGISTER);
-                    data.nest(2, |value| value.put(DATA_VALUE, &port.to_be_bytes()));
-                });
+                self.load(REGISTER, &port.to_be_bytes());
                 return self.push("redir", |data| data.be32(1, REGISTER));
+            }
+            Verdict::To(place) => {
+                self.load(REGISTER, &place.ip().octets());
+                self.load(SECOND_REGISTER, &place.port().to_be_bytes());
+                return self.push("nat", |data| {
+                    data.be32(1, NAT_OF_DESTINATION);
+                    data.be32(2, libc::NFPROTO_IPV4 as u32);
+                    data.be32(3, REGISTER);
+                    data.be32(5, SECOND_REGISTER);
+                });
             }
         };
         self.push("immediate", |data| {

@@ -2,13 +2,18 @@
 //! groups, services every task may use, and the way out through the NAT gateway.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 
 use neargate_core::network::{Internet, Peer, SecurityRule};
 
 use crate::nat_gateway;
 use crate::range::Range;
-use crate::ruleset::{Addresses, Chain, Hook, Rule, Ruleset, Side, TCP, Test, Verdict, accept};
-use crate::security_group::{PUBLIC_SET, interface_set, rule_tests, ruleset};
+use crate::ruleset::{
+    Addresses, Chain, Hook, Rule, Ruleset, Side, TCP, Test, UDP, Verdict, accept,
+};
+use crate::security_group::{
+    DNS_PORT, LINK_LOCAL_RESOLVER, PUBLIC_SET, interface_set, resolver, rule_tests, ruleset,
+};
 use crate::wish::{Wish, subnet_range, vpc_range};
 
 /// The rules of the platform's namespace.
@@ -27,21 +32,45 @@ fn within(side: Side, range: Range) -> Test {
     Test::In(side, range)
 }
 
-/// TCP from where there is a way out, to addresses outside, goes to the NAT gateway. Other
-/// protocols have no way out.
+/// TCP and UDP from where there is a way out, to addresses outside, go to the NAT gateway. Other
+/// protocols have no way out. A VPC's own resolver address is another one of the resolver.
 fn outbound(wish: &Wish) -> Vec<Rule> {
+    let mut rules = resolvers(wish);
     let inside = wish.vpcs.values().map(vpc_range);
     let never = [Range::LINK_LOCAL, Range::LOOPBACK, Range::MULTICAST];
-    let mut rules: Vec<_> =
-        inside.chain(never).map(|range| accept([within(Side::Destination, range)])).collect();
-    let redirect = |source| Rule {
-        tests: vec![source, Test::Protocol(TCP)],
-        verdict: Verdict::Redirect(nat_gateway::PORT),
-    };
+    rules.extend(inside.chain(never).map(|range| accept([within(Side::Destination, range)])));
     let behind_nat = wish.subnets.values().filter(|subnet| subnet.internet == Internet::Nat);
-    rules.extend(behind_nat.map(|subnet| redirect(within(Side::Source, subnet_range(subnet)))));
-    rules.push(redirect(Test::InSet(Side::Source, PUBLIC_SET.into())));
+    let sources = behind_nat
+        .map(|subnet| within(Side::Source, subnet_range(subnet)))
+        .chain([Test::InSet(Side::Source, PUBLIC_SET.into())]);
+    for source in sources {
+        let rule = |protocol, verdict| Rule {
+            tests: vec![source.clone(), Test::Protocol(protocol)],
+            verdict,
+        };
+        rules.push(rule(TCP, Verdict::Redirect(nat_gateway::PORT)));
+        rules.push(rule(UDP, Verdict::To(nat_gateway::DATAGRAMS)));
+    }
     rules
+}
+
+/// Only where the resolver is: without it the address may be somebody's who answers himself.
+fn resolvers(wish: &Wish) -> Vec<Rule> {
+    if !wish.service_addresses.contains(&LINK_LOCAL_RESOLVER) {
+        return Vec::new();
+    }
+    let of_vpc = |range: Range| {
+        [UDP, TCP].map(|protocol| Rule {
+            tests: vec![
+                within(Side::Source, range),
+                within(Side::Destination, Range::single(resolver(range))),
+                Test::Protocol(protocol),
+                Test::Ports(DNS_PORT, DNS_PORT),
+            ],
+            verdict: Verdict::To(SocketAddrV4::new(LINK_LOCAL_RESOLVER, DNS_PORT)),
+        })
+    };
+    wish.vpcs.values().map(vpc_range).flat_map(of_vpc).collect()
 }
 
 fn input(wish: &Wish) -> Vec<Rule> {

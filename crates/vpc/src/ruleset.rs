@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use crate::range::Range;
@@ -98,6 +98,8 @@ pub enum Verdict {
     Drop,
     /// It goes to this port of the namespace itself.
     Redirect(u16),
+    /// It goes there; what comes back seems to come from where it was sent to.
+    To(SocketAddrV4),
 }
 
 /// A rule that lets packets pass.
@@ -190,6 +192,7 @@ impl fmt::Display for Rule {
             Verdict::Accept => f.write_str("accept"),
             Verdict::Drop => f.write_str("drop"),
             Verdict::Redirect(port) => write!(f, "redirect to :{port}"),
+            Verdict::To(place) => write!(f, "dnat to {place}"),
         }
     }
 }

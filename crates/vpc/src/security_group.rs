@@ -24,7 +24,7 @@ pub const LINK_LOCAL_RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 /// Answers task metadata and credentials (ECS-META-1, ECS-META-6).
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 
-const DNS_PORT: u16 = 53;
+pub(crate) const DNS_PORT: u16 = 53;
 const HTTP_PORT: u16 = 80;
 /// The longest name a set may have, less what a distinguishing end takes.
 const SET_NAME_MAX: usize = 200;

@@ -95,7 +95,7 @@ fn every_kind_of_rule_of_the_platform() {
     ];
     network.put_group(group("alb", ingress, everything())).expect("group");
     network.put_interface("alb", &[[10, 0, 101, 9].into()], &["alb".into()]).expect("alb");
-    for address in [[10, 0, 0, 2], [169, 254, 170, 2]] {
+    for address in [[10, 0, 0, 2], [169, 254, 169, 253], [169, 254, 170, 2]] {
         network.add_service_address(address.into()).expect("service");
     }
     let mut public = eni("t", [10, 0, 101, 4], &[]);
@@ -120,14 +120,21 @@ fn every_kind_of_rule_of_the_platform() {
 
         chain prerouting {
             type nat hook prerouting priority dstnat; policy accept;
+            ip saddr 10.0.0.0/16 ip daddr 10.0.0.2 udp dport 53 dnat to 169.254.169.253:53
+            ip saddr 10.0.0.0/16 ip daddr 10.0.0.2 tcp dport 53 dnat to 169.254.169.253:53
+            ip saddr 10.9.0.0/16 ip daddr 10.9.0.2 udp dport 53 dnat to 169.254.169.253:53
+            ip saddr 10.9.0.0/16 ip daddr 10.9.0.2 tcp dport 53 dnat to 169.254.169.253:53
             ip daddr 10.0.0.0/16 accept
             ip daddr 10.9.0.0/16 accept
             ip daddr 169.254.0.0/16 accept
             ip daddr 127.0.0.0/8 accept
             ip daddr 224.0.0.0/4 accept
             ip saddr 10.0.1.0/24 meta l4proto tcp redirect to :15001
+            ip saddr 10.0.1.0/24 meta l4proto udp dnat to 169.254.169.253:15001
             ip saddr 10.0.2.0/24 meta l4proto tcp redirect to :15001
+            ip saddr 10.0.2.0/24 meta l4proto udp dnat to 169.254.169.253:15001
             ip saddr @public-addresses meta l4proto tcp redirect to :15001
+            ip saddr @public-addresses meta l4proto udp dnat to 169.254.169.253:15001
         }
 
         chain input {
@@ -136,6 +143,7 @@ fn every_kind_of_rule_of_the_platform() {
             ct state established,related accept
             ct status dnat tcp dport 15001 accept
             ip saddr 10.0.0.0/16 ip daddr 10.0.0.2 accept
+            ip daddr 169.254.169.253 accept
             ip daddr 169.254.170.2 accept
             ip daddr @interface-alb ip saddr 10.0.0.0/16 tcp dport 80 accept
             ip daddr @interface-alb ip saddr 10.0.1.0/24 tcp dport 81 accept

@@ -3,12 +3,15 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use neargate_core::network::{Internet, Protocol};
+use neargate_vpc::LINK_LOCAL_RESOLVER;
 use neargate_vpc::nat_gateway;
+use neargate_vpc::nat_gateway::datagrams::{self, Patience};
 use neargate_vpc::netns::{HostNamespace, NetNs};
 use support::{
     DEADLINE, Ended, Network, Server, Task, anywhere, ended, eni, group, rule, wait_until,
@@ -183,6 +186,223 @@ fn bytes_ends_and_resets_pass_in_both_directions() {
     drop(outside);
     let error = task.read(&mut [0; 8]).expect_err("a reset stays a reset");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+/// The gateway for datagrams, in a thread of its own. Those to [`OUTSIDE`] go to the first port
+/// of the host's loopback, those to any other address to the second.
+struct DatagramGateway {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl DatagramGateway {
+    fn start(network: &Network, servers: [u16; 2], patience: Patience) -> Self {
+        network.add_service_address(LINK_LOCAL_RESOLVER).expect("the gateway's address");
+        let host = HostNamespace::capture().expect("the host's namespace");
+        let platform = NetNs::open(&network.namespace()).expect("the platform's namespace");
+        let socket = datagrams::listen(&platform).expect("a socket");
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async move {
+                let open = move |to: SocketAddrV4| {
+                    let port = servers[usize::from(*to.ip() != OUTSIDE)];
+                    host.udp_socket(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+                };
+                tokio::select! {
+                    ended = datagrams::serve(socket, patience, open) => panic!("{ended:?}"),
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for DatagramGateway {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let thread = self.thread.take().expect("dropped once");
+        assert!(thread.join().is_ok() || thread::panicking());
+    }
+}
+
+fn outside_socket() -> (UdpSocket, u16) {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a limit");
+    let port = socket.local_addr().expect("an address").port();
+    (socket, port)
+}
+
+/// A socket in a task that does not wait for ever.
+fn task_socket(task: &Task) -> UdpSocket {
+    let socket = task.run(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a limit");
+    socket
+}
+
+fn hear(socket: &UdpSocket) -> (String, std::net::SocketAddr) {
+    let mut buffer = vec![0; 70_000];
+    let (length, from) = socket.recv_from(&mut buffer).expect("a datagram");
+    (String::from_utf8_lossy(&buffer[..length]).into_owned(), from)
+}
+
+#[test]
+fn datagrams_get_out_where_there_is_a_way_and_a_rule() {
+    let network = network(Internet::Nat);
+    network
+        .put_group(group("dns-out", vec![], vec![rule(Protocol::Udp, (5353, 5353), anywhere())]))
+        .expect("group");
+    let (server, port) = outside_socket();
+    let _gateway = DatagramGateway::start(&network, [port, unused_port()], Patience::default());
+    let _server = support::UdpServer::start("outside".into(), server);
+    let answer = Some("outside".to_owned());
+    let silence = Duration::from_millis(250);
+
+    let private = network.task("private", [10, 0, 1, 4], &["open"]);
+    assert_eq!(private.asks(OUTSIDE, 53, DEADLINE), answer);
+    assert_eq!(public_task(&network, true).asks(OUTSIDE, 53, DEADLINE), answer);
+    assert_eq!(public_task(&network, false).asks(OUTSIDE, 53, silence), None);
+    let limited = network.task("limited", [10, 0, 1, 5], &["dns-out"]);
+    assert_eq!(limited.asks(OUTSIDE, 5353, DEADLINE), answer);
+    assert_eq!(limited.asks(OUTSIDE, 53, silence), None);
+    // Whoever is not redirected is no customer of the gateway.
+    assert_eq!(private.asks(LINK_LOCAL_RESOLVER, nat_gateway::PORT, silence), None);
+    for name in ["private-a", "private-b"] {
+        let base = if name == "private-a" { [10, 0, 1, 0] } else { [10, 0, 2, 0] };
+        let spec = support::subnet(name, "production", base, Internet::None);
+        network.put_subnet(spec).expect("now without a way out");
+    }
+    assert_eq!(private.asks(OUTSIDE, 53, silence), None);
+}
+
+/// From one port of a task to two destinations: each answer comes from whom it was asked, to the
+/// byte, and what somebody else sends does not come at all.
+#[test]
+fn answers_come_from_whom_they_were_asked() {
+    let network = network(Internet::Nat);
+    let (outside, port) = outside_socket();
+    let (other, other_port) = outside_socket();
+    let _gateway = DatagramGateway::start(&network, [port, other_port], Patience::default());
+    let private = network.task("private", [10, 0, 1, 4], &["open"]);
+    let task = task_socket(&private);
+    let far: Ipv4Addr = [203, 0, 113, 9].into();
+    task.send_to(b"one", (OUTSIDE, 53)).expect("sent");
+    task.send_to(b"two", (far, 53)).expect("sent");
+    let (first, from_first) = hear(&outside);
+    let (second, from_second) = hear(&other);
+    assert_eq!((first.as_str(), second.as_str()), ("one", "two"));
+    assert_ne!(from_first, from_second, "each flow has a port of its own");
+
+    let (stranger, _) = outside_socket();
+    stranger.send_to(b"forged", from_first).expect("sent");
+    let large = "x".repeat(60_000);
+    other.send_to(b"of two", from_second).expect("answered");
+    let (text, from) = hear(&task);
+    assert_eq!((text.as_str(), from), ("of two", (far, 53).into()));
+    outside.send_to(large.as_bytes(), from_first).expect("answered");
+    let (text, from) = hear(&task);
+    assert!(text == large, "{} bytes", text.len());
+    assert_eq!(from, (OUTSIDE, 53).into());
+
+    // Asked again, it is the same flow.
+    task.send_to(b"again", (OUTSIDE, 53)).expect("sent");
+    assert_eq!(hear(&outside), ("again".to_owned(), from_first));
+}
+
+/// Nothing stays open for ever: a flow ends when nothing has come for a while, and one that goes
+/// on after an answer later than one that does not.
+#[test]
+fn flows_end() {
+    let network = network(Internet::Nat);
+    let (outside, port) = outside_socket();
+    let patience = Patience { brief: Duration::from_millis(200), lasting: DEADLINE * 6 };
+    let _gateway = DatagramGateway::start(&network, [port, port], patience);
+    let private = network.task("private", [10, 0, 1, 4], &["open"]);
+
+    let brief = task_socket(&private);
+    brief.send_to(b"question", (OUTSIDE, 53)).expect("sent");
+    let (_, first) = hear(&outside);
+    wait_until("its port outside is free again", || UdpSocket::bind(first).is_ok());
+    brief.send_to(b"later", (OUTSIDE, 53)).expect("sent");
+    let (_, second) = hear(&outside);
+
+    outside.send_to(b"answer", second).expect("answered");
+    hear(&brief);
+    brief.send_to(b"more", (OUTSIDE, 53)).expect("sent");
+    assert_eq!(hear(&outside).1, second);
+    thread::sleep(patience.brief * 2);
+    outside.send_to(b"late", second).expect("answered");
+    assert_eq!(hear(&brief).0, "late");
+}
+
+/// One task cannot take the flows of the others.
+#[test]
+fn a_task_has_so_many_flows_and_no_more() {
+    let network = network(Internet::Nat);
+    let (outside, port) = outside_socket();
+    let _gateway = DatagramGateway::start(&network, [port, port], Patience::default());
+    let greedy = network.task("greedy", [10, 0, 1, 4], &["open"]);
+    let modest = network.task("modest", [10, 0, 1, 5], &["open"]);
+    let socket = task_socket(&greedy);
+    let mut heard = 0;
+    outside.set_read_timeout(Some(Duration::from_millis(250))).expect("a limit");
+    for port in 1..=600 {
+        socket.send_to(b"x", (OUTSIDE, port)).expect("sent");
+        heard += usize::from(outside.recv(&mut [0; 8]).is_ok());
+        if heard < usize::from(port) {
+            break;
+        }
+    }
+    assert_eq!(heard, 512, "those of one task");
+    task_socket(&modest).send_to(b"modest", (OUTSIDE, 53)).expect("sent");
+    outside.set_read_timeout(Some(DEADLINE)).expect("a limit");
+    assert_eq!(hear(&outside).0, "modest");
+}
+
+/// A VPC's own resolver address, base + 2, is the resolver's: by UDP and TCP, from the subnet that
+/// has it in its range as from others, and not from other VPCs.
+#[test]
+fn the_resolver_answers_at_the_vpcs_second_address() {
+    let network = network(Internet::Nat);
+    network
+        .put_subnet(support::subnet("first", "production", [10, 0, 0, 0], Internet::None))
+        .expect("a subnet");
+    network.put_vpc(support::vpc("staging", [10, 9, 0, 0], 16)).expect("a VPC");
+    network
+        .put_subnet(support::subnet("s-a", "staging", [10, 9, 3, 0], Internet::None))
+        .expect("a subnet");
+    let own: Ipv4Addr = [10, 0, 0, 2].into();
+    network.add_service_address(LINK_LOCAL_RESOLVER).expect("the resolver's address");
+    network.add_service_address(own).expect("its other address");
+    let platform = network.platform();
+    let _servers =
+        (platform.serve_udp(LINK_LOCAL_RESOLVER, 53), platform.serve_at(LINK_LOCAL_RESOLVER, 53));
+    let far = network.task("far", [10, 0, 1, 4], &[]);
+    let mut eni = eni("near", [10, 0, 0, 4], &[]);
+    eni.subnet = "first".into();
+    let pin = network.attach(eni).expect("attached");
+    let near = Task {
+        name: "near".into(),
+        address: [10, 0, 0, 4].into(),
+        net: NetNs::open(&pin).expect("a pin"),
+    };
+    for task in [&far, &near] {
+        let name = &task.name;
+        assert_eq!(task.asks(own, 53, DEADLINE), Some("platform".into()), "{name}");
+        assert_eq!(task.connect(own, 53), Ended::Answered("platform".into()), "{name}");
+        assert_eq!(task.asks(LINK_LOCAL_RESOLVER, 53, DEADLINE), Some("platform".into()));
+    }
+    let mut eni = support::eni("stranger", [10, 9, 3, 4], &[]);
+    eni.subnet = "s-a".into();
+    let pin = network.attach(eni).expect("attached");
+    let stranger = Task {
+        name: "stranger".into(),
+        address: [10, 9, 3, 4].into(),
+        net: NetNs::open(&pin).expect("a pin"),
+    };
+    stranger.gets_nothing_from(own, 53);
+    assert_eq!(stranger.asks(LINK_LOCAL_RESOLVER, 53, DEADLINE), Some("platform".into()));
 }
 
 #[test]

@@ -126,6 +126,13 @@ fn a_foreign_image_runs_as_it_asks_to() {
     assert_eq!(task["Family"], "web");
     let role = "busybox wget -qO- http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
     assert!(exec(&["sh", "-c", role]).contains("arn:aws:iam::000000000000:role/task"));
+    // The resolver is at the VPC's base + 2 as well: it knows of no such name, but it answers.
+    for resolver in ["169.254.169.253", "10.77.0.2"] {
+        let ask = ["/bin/busybox", "nslookup", "nobody.invalid", resolver];
+        let asked = crate::foreign_images::exec(&platform, &ask);
+        let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+        assert!(said.contains("can't find nobody.invalid"), "{resolver}: {asked:?}");
+    }
     let exit = crate::foreign_images::exec(&platform, &["/bin/sh", "-c", "exit 7"]);
     assert_eq!(exit.status.code(), Some(7));
 

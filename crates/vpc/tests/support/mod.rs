@@ -402,7 +402,7 @@ pub struct UdpServer {
 }
 
 impl UdpServer {
-    fn start(name: String, socket: UdpSocket) -> Self {
+    pub fn start(name: String, socket: UdpSocket) -> Self {
         let own = socket.try_clone().expect("a descriptor");
         let thread = thread::spawn(move || {
             let mut buffer = [0; 64];
