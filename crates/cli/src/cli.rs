@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Ps(commands::ps::Ps),
     /// Show the engine and the load balancer's processes
     Status(commands::status::Status),
+    /// Make a system's images known without bringing it up
+    Images(commands::images::Images),
     /// List everything the platform is made of, whoever asked for it
     Inventory(commands::inventory::Inventory),
     /// Show what has happened to a service, in ECS's words
@@ -165,6 +167,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(command) => command.run(global),
         Command::Ps(command) => command.run(global),
         Command::Status(command) => command.run(global),
+        Command::Images(command) => command.run(global),
         Command::Inventory(command) => command.run(global),
         Command::Events(command) => command.run(global),
         Command::Logs(command) => command.run(global),
@@ -208,6 +211,7 @@ mod tests {
             "ps --json",
             "status --json",
             "inventory --json",
+            "images systems/x",
             "events main/user --follow",
             "logs user -f --task abc --lines 5",
             "deploy user --image repo:2 --env-var A=b --env-var C=d=e",

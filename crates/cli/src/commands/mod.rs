@@ -9,6 +9,7 @@ pub(crate) mod edge;
 pub(crate) mod engine;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod images;
 pub(crate) mod inventory;
 pub(crate) mod load;
 pub(crate) mod logs;

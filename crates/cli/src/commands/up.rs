@@ -293,7 +293,13 @@ fn plan(
     commands.extend(
         obsolete.into_iter().map(|service| Command::DeleteService { service, force: true }),
     );
-    let images = system
+    let (images, secrets) = (image_sources(system), secrets.into_iter().collect());
+    Plan { commands, images, secrets, services, listeners }
+}
+
+/// Where the system's images come from. Those that are pushed are found where they were pushed to.
+pub(super) fn image_sources(system: &System) -> BTreeMap<String, ImageSource> {
+    system
         .images()
         .iter()
         .filter_map(|(repository, image)| {
@@ -315,14 +321,11 @@ fn plan(
                 ImageOrigin::File(path) => {
                     ImageSource::File { path: path.display().to_string(), tags }
                 }
-                // What is pushed is found where it was pushed to.
                 ImageOrigin::Registry => return None,
             };
             Some((repository.clone(), source))
         })
-        .collect();
-    let secrets = secrets.into_iter().collect();
-    Plan { commands, images, secrets, services, listeners }
+        .collect()
 }
 
 #[cfg(test)]

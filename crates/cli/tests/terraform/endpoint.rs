@@ -60,12 +60,17 @@ impl Endpoint {
         Ok(command.output()?)
     }
 
+    /// What a listing says.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.run(&[arguments, &["--json"]].concat())?;
+        serde_json::from_slice(&output.stdout).with_context(|| {
+            format!("neargate {arguments:?}: {}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
     /// What the platform is made of, by kind and name.
     pub(crate) fn inventory(&self) -> Result<BTreeMap<String, BTreeMap<String, Value>>> {
-        let output = self.run(&["inventory", "--json"])?;
-        serde_json::from_slice(&output.stdout).with_context(|| {
-            format!("neargate inventory: {}", String::from_utf8_lossy(&output.stderr))
-        })
+        Ok(serde_json::from_value(self.json(&["inventory"])?)?)
     }
 
     /// The last lines that the engine wrote.

@@ -12,6 +12,7 @@
 mod case;
 mod endpoint;
 mod killed;
+mod serves;
 mod terraform;
 
 use std::path::{Path, PathBuf};
@@ -31,12 +32,14 @@ fn say(text: &str) {
 #[test]
 fn every_resource_type_is_made_read_changed_imported_and_destroyed() {
     let waiting = Mutex::new(cases());
+    // A function, so that the lock is not held while a case runs.
+    let next = || waiting.lock().expect("unbroken").pop();
     let failures = Mutex::new(Vec::new());
     let jobs = std::env::var("NEARGATE_TERRAFORM_JOBS").ok().and_then(|n| n.parse().ok());
     std::thread::scope(|scope| {
         for _ in 0..jobs.unwrap_or(JOBS) {
             scope.spawn(|| {
-                while let Some(folder) = waiting.lock().expect("unbroken").pop() {
+                while let Some(folder) = next() {
                     if let Err(why) = Case::read(&folder).and_then(|case| case.run()) {
                         let name = folder.file_name().unwrap_or_default().to_string_lossy();
                         failures.lock().expect("unbroken").push(format!("== {name}\n{why:#}"));
