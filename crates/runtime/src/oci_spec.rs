@@ -52,6 +52,10 @@ pub(crate) struct Container<'a> {
 
 /// What a runtime that does everything itself is told besides.
 pub(crate) struct Complete<'a> {
+    /// The container's command, or what starts it.
+    pub(crate) argv: &'a [String],
+    /// Files of the host that this needs, and where. Read-only.
+    pub(crate) files: &'a [(PathBuf, PathBuf)],
     pub(crate) environment: &'a BTreeMap<String, String>,
     pub(crate) capabilities: &'a BTreeSet<String>,
     pub(crate) seccomp: bool,
@@ -97,7 +101,15 @@ pub(crate) fn config(container: &Container<'_>, complete: Option<&Complete<'_>>)
         "maskedPaths": MASKED,
         "readonlyPaths": read_only(container),
     });
+    let mut mounts = mounts(container);
     if let Some(complete) = complete {
+        process["args"] = json!(complete.argv);
+        mounts.extend(complete.files.iter().map(|(source, target)| {
+            json!({
+                "destination": target, "type": "bind", "source": source,
+                "options": ["bind", "rprivate", "ro", "nosuid", "nodev"],
+            })
+        }));
         let environment: Vec<String> =
             complete.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         process["env"] = json!(environment);
@@ -116,7 +128,7 @@ pub(crate) fn config(container: &Container<'_>, complete: Option<&Complete<'_>>)
         "process": process,
         "root": { "path": container.root, "readonly": sandbox.readonly_root },
         "hostname": sandbox.hostname,
-        "mounts": mounts(container),
+        "mounts": mounts,
         "linux": linux,
     })
 }
@@ -143,7 +155,7 @@ fn namespaces(sandbox: &Sandbox) -> Value {
     Value::Array(namespaces)
 }
 
-fn mounts(container: &Container<'_>) -> Value {
+fn mounts(container: &Container<'_>) -> Vec<Value> {
     let mount = |target: &Path, kind: &str, source: &Path, options: &[&str]| json!({ "destination": target, "type": kind, "source": source, "options": options });
     let own = |target: &str, kind: &str, options: &[&str]| {
         mount(Path::new(target), kind, Path::new(kind), options)
@@ -175,7 +187,7 @@ fn mounts(container: &Container<'_>) -> Value {
         options.extend(tmpfs.options.iter().map(String::as_str));
         mounts.push(mount(&tmpfs.path, "tmpfs", Path::new("tmpfs"), &options));
     }
-    Value::Array(mounts)
+    mounts
 }
 
 #[cfg(test)]
@@ -206,12 +218,19 @@ mod tests {
         assert!(!plain.to_string().contains("hunter2") && plain["process"]["env"] == json!([]));
         assert!(plain["process"].get("capabilities").is_none(), "the executor limits itself");
         let capabilities = BTreeSet::from(["KILL".to_owned()]);
-        let complete =
-            Complete { environment: &environment, capabilities: &capabilities, seccomp: true };
+        let complete = Complete {
+            argv: &["init".to_owned(), "run".to_owned()],
+            files: &[(PathBuf::from("/usr/bin/init"), PathBuf::from("/dev/init/init"))],
+            environment: &environment,
+            capabilities: &capabilities,
+            seccomp: true,
+        };
         let complete = config(&container, Some(&complete));
         assert!(complete["process"]["env"].to_string().contains("PASSWORD=hunter2"));
         assert_eq!(complete["process"]["capabilities"]["bounding"], json!(["CAP_KILL"]));
         assert_eq!(complete["process"]["capabilities"]["effective"], json!([]), "not for uid 7");
-        assert_eq!(complete["mounts"].as_array().map(Vec::len), Some(9));
+        assert_eq!(complete["mounts"].as_array().map(Vec::len), Some(10));
+        assert_eq!(complete["mounts"][9]["destination"], "/dev/init/init");
+        assert_eq!(complete["process"]["args"], json!(["init", "run"]));
     }
 }

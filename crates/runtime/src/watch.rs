@@ -7,8 +7,10 @@
 //! reports is always started, health, ended.
 
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,6 +55,9 @@ pub(crate) struct Container {
     /// The container's own process is watched because nobody could take over.
     orphaned: bool,
     process: Option<Identity>,
+    /// Open, and never read from: with it, what the container wrote is still there when container
+    /// and shim have died.
+    output: Option<File>,
     started_told: bool,
     health_told: Option<ContainerHealth>,
     /// Last report of all: exited or failed.
@@ -234,6 +239,9 @@ impl Watcher {
                 send(&process, signal);
             }
         }
+        if container.output.is_none() && process.is_some_and(Identity::is_alive) {
+            container.output = hold(&dir.fifo());
+        }
         let health = dir.read_health();
         if health != container.health_told.unwrap_or(ContainerHealth::Unknown) {
             container.health_told = Some(health);
@@ -299,6 +307,18 @@ impl Watcher {
             }
             return news;
         }
+        if container.output.is_some() && container.take_overs < TAKE_OVERS {
+            // It takes what is left of the output, and writes the end down.
+            container.take_overs += 1;
+            if let Some(shim) = take_over(&self.binary, dir.path()) {
+                container.shim = Some(shim);
+                if self.watch(state, shim, key) {
+                    return news;
+                }
+            }
+            news.extend(self.news(state, key));
+            return news;
+        }
         crate::shim::clear(&dir);
         if let Err(error) = dir.write_exit(Exit::Unknown) {
             tracing::warn!(%error, %task, container = name, "could not write the exit down");
@@ -310,6 +330,7 @@ impl Watcher {
     fn end(&self, container: &mut Container, key: &Key, exit: Exit, news: &mut Vec<Observation>) {
         let ended = Observation::ContainerExited { task: key.0, container: key.1.clone(), exit };
         container.ended = Some(ended.clone());
+        container.output = None;
         news.push(ended);
     }
 
@@ -367,6 +388,13 @@ impl Watcher {
             }
         }
     }
+}
+
+/// A FIFO's reading end; `None` when the container's output goes elsewhere.
+fn hold(fifo: &Path) -> Option<File> {
+    let is_fifo = std::fs::symlink_metadata(fifo).is_ok_and(|found| found.file_type().is_fifo());
+    let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(fifo);
+    is_fifo.then(open)?.inspect_err(|error| tracing::warn!(%error, "cannot hold output")).ok()
 }
 
 /// Starts a shim for a container that lost its own; `None` when it cannot be started or has ended

@@ -9,6 +9,7 @@ mod breaker;
 mod client;
 mod discovery;
 mod faults;
+mod killed;
 mod many_clients;
 mod platform;
 mod recovery;

@@ -79,6 +79,7 @@ impl Platform {
     }
 
     /// Runs a command in a task or service; its stdout.
+    #[allow(dead_code, reason = "not every test program runs commands in tasks")]
     pub(crate) fn exec(&self, who: &str, command: &[&str]) -> String {
         let mut exec = Command::new(env!("CARGO_BIN_EXE_neargate"));
         exec.arg("exec").arg("--home").arg(self.home.path()).args([who, "--"]).args(command);

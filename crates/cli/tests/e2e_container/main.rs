@@ -9,6 +9,8 @@ mod discovery;
 #[path = "../e2e/faults.rs"]
 mod faults;
 mod foreign_images;
+#[path = "../e2e/killed.rs"]
+mod killed;
 mod no_trace;
 #[path = "../e2e/platform.rs"]
 mod platform;

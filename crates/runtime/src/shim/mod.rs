@@ -90,6 +90,8 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             Some((dir, flags, command)) => enter::main(&dir, !flags.is_empty(), command),
             None => usage(),
         },
+        // Only ever started as the first process of a container.
+        Some("init") => init::main(rest),
         Some("probe") => probe::main(rest.first().map(Path::new)),
         Some(flag) if flag.starts_with('-') => match (flag, rest) {
             ("--adopt", [dir]) => shim(dir, Task::Adopt, false),

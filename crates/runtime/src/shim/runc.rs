@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::MemfdFlags;
 use rustix::process::Pid;
 
+use super::init::Guest;
 use super::sandboxed::Launch;
 use crate::oci_spec::{self, Complete};
 
@@ -41,8 +42,15 @@ pub(super) fn start(program: &Path, launch: &Launch<'_>) -> io::Result<Pid> {
     let (log, pid_file) = (bundle.join("log"), bundle.join("pid"));
     fs::create_dir_all(&bundle)?;
     fs::create_dir_all(&state)?;
+    let guest = match launch.container.sandbox.init_process {
+        true => Some(Guest::new(launch.container.argv, launch.environment)?),
+        false => None,
+    };
+    let guest = guest.as_ref();
     let complete = Complete {
-        environment: launch.environment,
+        argv: guest.map_or(launch.container.argv, |guest| &guest.argv),
+        environment: guest.map_or(launch.environment, |guest| &guest.environment),
+        files: guest.map_or(&[], |guest| &guest.files),
         capabilities: launch.capabilities,
         seccomp: launch.seccomp,
     };

@@ -146,14 +146,7 @@ impl Backend for Sandboxed<'_> {
         };
         let pid = match &self.sandbox.backend {
             BackendKind::Libcontainer => libcontainer::start(&launch),
-            BackendKind::Runc(program) => {
-                if self.sandbox.init_process {
-                    self.warnings.push(
-                        "initProcessEnabled has no effect: runc cannot add a process".to_owned(),
-                    );
-                }
-                runc::start(program, &launch)
-            }
+            BackendKind::Runc(program) => runc::start(program, &launch),
         };
         if pid.is_err() {
             self.delete();

@@ -101,6 +101,8 @@ impl<'a> Supervisor<'a> {
         self.backend.adopt(identity);
         let Some(process) = Process::open(identity) else {
             self.backend.end(identity.pid);
+            // Whatever is still in there; without it the end is told all the same.
+            self.output = Output::open(self.dir, self.spec).ok();
             self.finish(Exit::Unknown)?;
             return Ok(false);
         };

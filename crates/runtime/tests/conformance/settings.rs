@@ -9,7 +9,7 @@ use neargate_logs::{GetEvents, LogStore};
 use neargate_runtime::Secrets;
 
 use crate::machine::files_with;
-use crate::rig::{APP, Rig, on_all, on_containers, wait_until};
+use crate::rig::{APP, Rig, is_alive, kill, on_all, on_containers, wait_until};
 
 on_all! {
     fn the_environment_is_the_definitions(driver) {
@@ -201,5 +201,33 @@ on_all! {
         assert_eq!(events(&rig, GROUP, &stream(id)), ["out", "err", "again", "bye"]);
         rig.release(id);
         assert_eq!(events(&rig, GROUP, &stream(id)), ["out", "err", "again", "bye"]);
+    }
+}
+
+on_all! {
+    /// What a container wrote is kept, although its shim never read it and both are dead before
+    /// another shim is there.
+    fn last_words_are_kept_when_container_and_shim_die(driver) {
+        const GROUP: &str = "/ecs/shop/api";
+        let rig = Rig::new(driver);
+        rig.runtime().put_log_group(&LogGroupSpec { name: GROUP.into(), retention_days: None });
+        let log = LogConfiguration::new(GROUP.into(), "api".into());
+        let stream = |id| log.stream(APP, id);
+        let script = "echo up; until busybox test -e go; do busybox sleep 0.02; done; \
+                      echo last words; echo x > said; exec busybox sleep 1000";
+        let id = rig.start(&rig.script_with(script, |container| container.log = Some(log.clone())));
+        rig.wait_started(id, APP);
+        wait_until("the first line", || events(&rig, GROUP, &stream(id)) == ["up"]);
+        let (shim, process) = (rig.pid_in(id, "shim.pid").expect("a shim"), rig.pid(id));
+        let stop = nix::sys::signal::Signal::SIGSTOP;
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(shim), stop).expect("it lives");
+        rig.exec_text(id, "echo x > go; until busybox test -e said; do busybox sleep 0.02; done");
+        kill(process);
+        wait_until("the container is dead", || !is_alive(process));
+        assert_eq!(events(&rig, GROUP, &stream(id)), ["up"], "{driver}: nobody has read it");
+        kill(shim);
+        assert_eq!(rig.wait_exit(id), Exit::Unknown);
+        assert_eq!(events(&rig, GROUP, &stream(id)), ["up", "last words"]);
+        rig.release(id);
     }
 }

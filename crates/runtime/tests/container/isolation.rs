@@ -171,11 +171,23 @@ on_both! {
         assert_eq!(plain(container.exec_text(script)), expected);
         container.stop(nix::sys::signal::Signal::SIGKILL);
         container.wait_exit();
-        if backend == Backend::Libcontainer {
-            let output = Container::new(backend, script).sandbox("init_process", json!(true)).output();
-            assert_eq!(plain(output), expected);
-        }
+        let output = Container::new(backend, script).sandbox("init_process", json!(true)).output();
+        assert_eq!(plain(output), expected);
     }
+}
+
+/// The init process under runc is this program as a file: it can be read there, not written to.
+#[test]
+fn a_guest_cannot_write_to_the_shims_program() {
+    let script = "for f in /proc/1/exe /dev/init/neargate; do (echo x >> $f) 2>&1; done; \
+                  ls /proc/1/fd | tr '\\n' ' '";
+    let output = Container::new(Backend::Runc, &format!("{script}; true"))
+        .sandbox("init_process", json!(true))
+        .output();
+    let refusals = ["Read-only file system", "Text file busy"];
+    let refused: usize = refusals.iter().map(|text| output.matches(text).count()).sum();
+    assert_eq!(refused, 2, "{output}");
+    assert!(output.ends_with("\n0 1 2 "), "nothing else is open in it: {output}");
 }
 
 /// The init process is a copy of the shim: the container must not get at the program behind it.

@@ -83,12 +83,12 @@ on_both! {
     }
 }
 
+on_both! {
 /// With an init process the program dies of SIGTERM like anywhere, orphans are reaped, and the exit
 /// code is the program's.
-#[test]
-fn an_init_process_hands_signals_on_and_reaps() {
+fn an_init_process_hands_signals_on_and_reaps(backend) {
     let start =
-        |script| Container::new(Backend::Libcontainer, script).sandbox("init_process", json!(true));
+        |script| Container::new(backend, script).sandbox("init_process", json!(true));
     let script = "echo pid $$; (sleep 0.05 &); \
                   while ps -o ppid,stat | grep -q '^ *1 *S'; do sleep 0.01; done; \
                   ps -o stat | grep -c Z; echo up; exec sleep 1000";
@@ -102,10 +102,37 @@ fn an_init_process_hands_signals_on_and_reaps() {
     let mut own = start("kill -SEGV $$");
     own.start();
     assert_eq!(own.wait_exit(), json!({ "Code": 139 }));
-    let mut missing = Container::command(Backend::Libcontainer, &["no-such-program"])
+    let mut missing = Container::command(backend, &["no-such-program"])
         .sandbox("init_process", json!(true));
     missing.start();
-    assert!(missing.wait_failure().contains("executable file not found in $PATH"));
+    let said = match backend {
+        Backend::Libcontainer => missing.wait_failure(),
+        // It starts the init process, and knows of no other.
+        Backend::Runc => {
+            assert_eq!(missing.wait_exit(), json!({ "Code": 127 }));
+            missing.log()
+        }
+    };
+    assert!(said.contains("executable file not found in $PATH"), "{said}");
+}
+}
+
+/// What the image's own programs are to be loaded with does not reach the init process, which is
+/// none of them; a read-only root and a user without rights are no hindrance.
+#[test]
+fn an_init_process_under_runc_needs_nothing_of_the_image() {
+    let output =
+        Container::new(Backend::Runc, "echo $LD_PRELOAD; id -u; tr '\\0' ' ' < /proc/1/environ")
+            .sandbox("init_process", json!(true))
+            .sandbox("readonly_root", json!(true))
+            .sandbox("user", json!("app"))
+            .with(|spec| {
+                spec["environment"] = json!({ "LD_PRELOAD": "/no/such/library.so", "PLAIN": "x" });
+            })
+            .output();
+    assert!(output.starts_with("/no/such/library.so\n1000\n"), "{output}");
+    let own = output.rsplit('\n').next().unwrap_or_default();
+    assert!(own.contains("PLAIN=x") && !own.contains("LD_PRELOAD"), "{output}");
 }
 
 on_both! {
