@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use neargate_wire::sigv4::{AuthError, Key};
 use neargate_wire::{Auth, AwsError, HttpRequest, HttpResponse, Models, Services, Wire};
 use serde_json::Value;
 
@@ -38,7 +39,10 @@ pub fn answer(request: &HttpRequest) -> HttpResponse {
 pub fn verified(request: &HttpRequest) -> HttpResponse {
     static WIRE: LazyLock<Wire> = LazyLock::new(|| {
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-        let lookup = move |key: &str| (key == "AKIDEXAMPLE").then(|| secret.to_owned());
+        let lookup = move |key: &Key<'_>| match key.access_key {
+            "AKIDEXAMPLE" => Ok(secret.to_owned()),
+            _ => Err(AuthError::UnknownKey),
+        };
         wire(Auth::Strict { lookup: Arc::new(lookup) })
     });
     judge(&WIRE, request)
