@@ -2,8 +2,10 @@
 //! podman; how many start in a second; and the memory of the shim that stays with each.
 //!
 //! Rounds of all are interleaved, because only what runs under the same load of the machine can be
-//! compared. The others get less to do: a root directory that is ready where the shim mounts an
-//! overlay, and the machine's own network where the shim joins the task's.
+//! compared. Podman and plain `runc` get less to do: a root directory that is ready where the shim
+//! mounts an overlay, and the machine's own network where the shim joins the task's. `runc` is
+//! measured with equal work as well: the container of the driver, by its own `config.json`, with
+//! an overlay mounted for it, in a task's network, with its limits and its system call filter.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,13 +68,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut times: Vec<(&str, Vec<Duration>)> = Vec::new();
     // The first one makes its store, and shows whether it works here at all.
     let mut podman = others.podman().map(|_| Vec::new());
-    for name in ["neargate, container", "neargate, runc", "runc run -d"] {
+    let equal = Equal::prepare(&own, &others.runc)?;
+    for name in ["neargate, container", "neargate, runc", "runc run -d", "runc run -d, equal work"]
+    {
         times.push((name, Vec::new()));
     }
     for _ in 0..arguments.rounds {
         times[0].1.push(own.one_start()?);
         times[1].1.push(with_runc.one_start()?);
         times[2].1.push(others.runc()?);
+        times[3].1.push(equal.start(&own)?);
         if let Ok(times) = &mut podman {
             times.push(others.podman()?);
         }
@@ -305,6 +310,108 @@ impl Drop for Platform {
         if let Err(problem) = neargate_runtime::clear_ground(self.home.path()) {
             eprintln!("left behind in {}: {problem}", self.home.path().display());
         }
+    }
+}
+
+/// What the driver does for a container, done by `runc` alone.
+struct Equal {
+    home: tempfile::TempDir,
+    runc: PathBuf,
+    config: serde_json::Value,
+    layers: Vec<String>,
+}
+
+impl Equal {
+    /// Reads off a running container of the driver what it is made of.
+    fn prepare(own: &Platform, runc: &Path) -> Result<Self> {
+        own.forget();
+        let launch = own.task();
+        own.start(&launch)?;
+        own.wait(1, |o| matches!(o, Observation::ContainerStarted { .. }))?;
+        let dir = neargate_runtime::container_directory(own.home.path(), launch.task, APP)
+            .context("a container has a directory")?;
+        let read = |name: &str| -> Result<serde_json::Value> {
+            Ok(serde_json::from_slice(&fs::read(dir.join(name))?)?)
+        };
+        let (mut config, spec) = (read("bundle/config.json")?, read("spec.json")?);
+        own.remove(&[launch])?;
+        let layers = spec["sandbox"]["layers"].as_array().context("a container has layers")?;
+        let layers = layers.iter().filter_map(|layer| layer.as_str().map(str::to_owned)).collect();
+        // What the driver's own executor does, and no file says.
+        config["process"]["env"] = serde_json::json!(["PATH=/usr/local/bin:/usr/bin:/bin"]);
+        let held = ["CHOWN", "KILL", "NET_BIND_SERVICE", "SETUID", "SETGID"];
+        let held: Vec<String> = held.iter().map(|name| format!("CAP_{name}")).collect();
+        config["process"]["capabilities"] =
+            serde_json::json!({ "bounding": held, "effective": held, "permitted": held });
+        config["linux"]["seccomp"] = neargate_runtime::oci_profile();
+        let resources = &mut config["linux"]["resources"];
+        resources["memory"] = serde_json::json!({ "limit": 512 << 20 });
+        resources["cpu"] = serde_json::json!({ "quota": 25_000, "period": 100_000 });
+        resources["pids"] = serde_json::json!({ "limit": 4096 });
+        config["linux"]["cgroupsPath"] =
+            format!("/neargate/bench-equal-{}", std::process::id()).into();
+        // Its host names and resolver lie in the directory of the task that is gone.
+        if let Some(mounts) = config["mounts"].as_array_mut() {
+            mounts.retain(|mount| mount["type"] != "bind");
+        }
+        let home = tempfile::tempdir().context("cannot make a temporary directory")?;
+        Ok(Self { home, runc: runc.to_owned(), config, layers })
+    }
+
+    /// In a network that is there, as [`Platform::one_start`].
+    fn start(&self, own: &Platform) -> Result<Duration> {
+        own.forget();
+        let launch = own.task();
+        own.runtime()?.attach_network(Arc::clone(&launch));
+        own.wait(1, |o| matches!(o, Observation::NetworkAttached { .. }))?;
+        let at = |name: &str| self.home.path().join(name);
+        let runc = || {
+            let mut command = Command::new(&self.runc);
+            command.arg("--root").arg(at("state"));
+            command
+        };
+        let began = Instant::now();
+        for name in ["upper", "work", "root"] {
+            fs::create_dir_all(at(name))?;
+        }
+        let lower: Vec<&str> = self.layers.iter().rev().map(String::as_str).collect();
+        let (upper, work) = (at("upper"), at("work"));
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.join(":"),
+            upper.display(),
+            work.display()
+        );
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(
+            Some("overlay"),
+            &at("root"),
+            Some("overlay"),
+            flags,
+            Some(options.as_str()),
+        )
+        .context("mounting an overlay")?;
+        let mut config = self.config.clone();
+        config["root"]["path"] = at("root").display().to_string().into();
+        let network = own.home.path().join("network/tasks").join(launch.task.to_string());
+        if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
+            for namespace in namespaces.iter_mut().filter(|n| n["type"] == "network") {
+                namespace["path"] = network.display().to_string().into();
+            }
+        }
+        fs::write(at("config.json"), serde_json::to_vec(&config)?)?;
+        let started =
+            command(runc().args(["run", "-d", "--bundle"]).arg(self.home.path()).arg(APP));
+        let took = began.elapsed();
+        let removed = command(runc().args(["delete", "--force", APP]));
+        let unmounted = nix::mount::umount2(&at("root"), nix::mount::MntFlags::MNT_DETACH);
+        for name in ["upper", "work"] {
+            fs::remove_dir_all(at(name))?;
+        }
+        own.remove(&[launch])?;
+        started.and(removed)?;
+        unmounted.context("unmounting the overlay")?;
+        Ok(took)
     }
 }
 

@@ -6,6 +6,7 @@ mod counting_allocator;
 mod edge_bench;
 mod models;
 mod requirements;
+mod up_breakdown;
 mod wire_bench;
 
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ enum Task {
     Models(models::Arguments),
     /// Make the page of requirements from the tests that name them.
     Requirements(requirements::Arguments),
+    /// Where the time of `neargate up` goes.
+    UpBreakdown(up_breakdown::Arguments),
     /// Compare the AWS endpoint with moto's server.
     WireBench(wire_bench::Arguments),
     /// The edge alone, as the benchmark starts it.
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::EdgeBench(arguments) => edge_bench::run(&arguments)?,
         Task::Models(arguments) => models::run(&arguments)?,
         Task::Requirements(arguments) => requirements::run(&arguments)?,
+        Task::UpBreakdown(arguments) => up_breakdown::run(&arguments)?,
         Task::WireBench(arguments) => wire_bench::run(&arguments)?,
         Task::EdgeProcess(arguments) => edge_bench::process(&arguments)?,
     }

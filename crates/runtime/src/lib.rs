@@ -42,4 +42,5 @@ pub use images::{ImageReference, ImageSource, InvalidReference, OWN_BINARY};
 pub use logs::{container_directory, log_path, log_store};
 pub use neargate_vpc::LINK_LOCAL_RESOLVER;
 pub use runtime::{Observer, Runtime, RuntimeOptions, Secrets};
+pub use seccomp::oci_profile;
 pub use usage::{Interface, Meter, Throttling, Traffic, Usage};

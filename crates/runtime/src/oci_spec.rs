@@ -39,8 +39,9 @@ const READ_ONLY: [&str; 5] =
 pub(crate) struct Container<'a> {
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) root: &'a Path,
-    /// Path of its control group.
-    pub(crate) cgroup: &'a str,
+    /// Path of its control group; without one nothing is limited. That is so where control groups
+    /// cannot be made, which is in user namespaces, and those may know one user only.
+    pub(crate) cgroup: Option<&'a str>,
     pub(crate) user: &'a User,
     pub(crate) argv: &'a [String],
     pub(crate) nofile: Option<(u64, u64)>,
@@ -95,13 +96,15 @@ pub(crate) fn config(container: &Container<'_>, complete: Option<&Complete<'_>>)
         process["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": soft, "hard": hard }]);
     }
     let mut linux = json!({
-        "cgroupsPath": container.cgroup,
         "namespaces": namespaces(sandbox),
-        "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
         "maskedPaths": MASKED,
         "readonlyPaths": read_only(container),
     });
     let mut mounts = mounts(container);
+    if let Some(cgroup) = container.cgroup {
+        linux["cgroupsPath"] = json!(cgroup);
+        linux["resources"] = json!({ "devices": [{ "allow": false, "access": "rwm" }] });
+    }
     if let Some(complete) = complete {
         process["args"] = json!(complete.argv);
         mounts.extend(complete.files.iter().map(|(source, target)| {
@@ -161,19 +164,23 @@ fn mounts(container: &Container<'_>) -> Vec<Value> {
         mount(Path::new(target), kind, Path::new(kind), options)
     };
     let shm = format!("size={}m", container.sandbox.shm_mib.unwrap_or(SHM_MIB));
+    let with_group = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
+    let terminals = match container.cgroup {
+        Some(_) => &with_group[..],
+        None => &with_group[..5],
+    };
     let mut mounts = vec![
         own("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         own("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        own(
-            "/dev/pts",
-            "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        ),
+        own("/dev/pts", "devpts", terminals),
         own("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        own("/sys/fs/cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
         own("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         own("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
     ];
+    if container.cgroup.is_some() {
+        let options = ["nosuid", "noexec", "nodev", "relatime", "ro"];
+        mounts.insert(4, own("/sys/fs/cgroup", "cgroup", &options));
+    }
     for (source, target) in container.files {
         mounts.push(mount(Path::new(target), "bind", source, &["rbind", "rprivate", "rw"]));
     }
@@ -205,7 +212,7 @@ mod tests {
         let container = Container {
             sandbox: &sandbox,
             root: Path::new("/c/root"),
-            cgroup: "/neargate/p/t/c",
+            cgroup: Some("/neargate/p/t/c"),
             user: &user,
             argv: &["run".to_owned()],
             nofile: Some((1024, 4096)),
@@ -230,6 +237,10 @@ mod tests {
         assert_eq!(complete["process"]["capabilities"]["bounding"], json!(["CAP_KILL"]));
         assert_eq!(complete["process"]["capabilities"]["effective"], json!([]), "not for uid 7");
         assert_eq!(complete["mounts"].as_array().map(Vec::len), Some(10));
+        assert_eq!(complete["linux"]["cgroupsPath"], "/neargate/p/t/c");
+        let unlimited = config(&Container { cgroup: None, ..container }, None).to_string();
+        assert!(!unlimited.contains("cgroupsPath") && !unlimited.contains("resources"));
+        assert!(!unlimited.contains("gid=5") && plain.to_string().contains("gid=5"));
         assert_eq!(complete["mounts"][9]["destination"], "/dev/init/init");
         assert_eq!(complete["process"]["args"], json!(["init", "run"]));
     }

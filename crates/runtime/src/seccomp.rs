@@ -216,8 +216,9 @@ fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// The same profile for an OCI runtime that installs it itself.
-pub(crate) fn oci_profile() -> Value {
+/// The profile of every container, as an OCI runtime reads it that installs it itself.
+#[must_use]
+pub fn oci_profile() -> Value {
     let refused = |names: Value, arguments: Value, errno: i32| {
         json!({
             "names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": errno, "args": arguments,

@@ -174,15 +174,11 @@ fn containers(home: &Home) -> Finding {
     let place = if home.path().is_dir() { home.path().to_owned() } else { std::env::temp_dir() };
     let found = match neargate_runtime::examine(&program, &place) {
         Ok(found) => found,
-        Err(why) => {
-            let advice = "tasks run as plain processes on loopback addresses (driver process)";
-            return Finding::warn(CHECK, format!("do not work: {why}"), advice);
-        }
+        Err(why) => return without_containers(&why),
     };
     if !found.libcontainer.works && !found.runc.works {
-        let why = found.libcontainer.reason;
-        let advice = "tasks run as plain processes on loopback addresses (driver process)";
-        return Finding::warn(CHECK, format!("do not work: {why}"), advice);
+        // Of the two, runc needs less.
+        return without_containers(&found.runc.reason);
     }
     let parts = [
         ("overlay", &found.overlay),
@@ -204,6 +200,18 @@ fn containers(home: &Home) -> Finding {
             Finding::warn(CHECK, text, reasons.join("; "))
         }
     }
+}
+
+fn without_containers(why: &str) -> Finding {
+    let mut advice =
+        "tasks run as plain processes on loopback addresses (driver process)".to_owned();
+    if !nix::unistd::geteuid().is_root() {
+        advice.push_str(
+            "; with runc installed, `unshare -Urmnpf --mount-proc` gives a shell in which containers \
+             work without limits, reachable from in there (README: without root)",
+        );
+    }
+    Finding::warn("containers", format!("do not work: {why}"), advice)
 }
 
 fn loopback() -> Finding {

@@ -18,6 +18,7 @@ mod platform;
 mod recovery;
 #[path = "../e2e/rollout.rs"]
 mod rollout;
+mod without_root;
 
 /// How the tasks of these tests are made.
 const DRIVER: &str = "container";

@@ -213,12 +213,22 @@ fn run_as_user(mut workload: Workload, sandbox: &Sandbox) -> io::Result<io::Erro
     );
     workload.confine()?;
     let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    rustix::thread::set_thread_groups(&groups)?;
+    if let Err(error) = rustix::thread::set_thread_groups(&groups)
+        && !(user.groups == [user.gid] && has_no_groups_to_give())
+    {
+        return Err(error.into());
+    }
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;
     workload.unprivileged(user.uid == 0)?;
     Ok(workload.exec())
+}
+
+/// In a user namespace that somebody made without privilege there is one user, and nobody may change
+/// groups.
+fn has_no_groups_to_give() -> bool {
+    fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny")
 }
 
 /// Splits `DIR [FLAGS] -- COMMAND...`; `None` when it is not that.

@@ -104,8 +104,8 @@ fn probe(place: &Path) -> Capabilities {
         pids_limit: pids.into(),
         seccomp: seccomp.into(),
         user_namespaces: Ok(()).into(),
-        storage_limit: Err("ephemeralStorage is not enforced: a container may fill the disk \
-                            that the home directory is on"
+        storage_limit: Err("ephemeralStorage is not enforced, on no file system: a container may \
+                            fill the disk that the home directory is on"
             .to_owned())
         .into(),
         nofile_ceiling: nofile.maximum.unwrap_or(u64::MAX),

@@ -66,16 +66,17 @@ impl<'a> Sandboxed<'a> {
         Ok((hierarchies.group(&self.sandbox.cgroup), hierarchies.group(&own)))
     }
 
-    /// The container's own group first: while it is there nobody can remove the task's.
-    fn limit(&mut self) -> io::Result<()> {
+    /// The container's own group first: while it is there nobody can remove the task's. `false` when
+    /// there can be none.
+    fn limit(&mut self) -> io::Result<bool> {
         let (task, own) = self.groups()?;
         if let Err(error) = own.create() {
             self.warnings.push(format!("nothing is limited: {error}"));
-            return Ok(());
+            return Ok(false);
         }
         self.warnings.extend(task.limit(&self.sandbox.task_limits));
         self.warnings.extend(own.limit(&self.sandbox.limits));
-        Ok(())
+        Ok(true)
     }
 
     fn mount(&mut self) -> io::Result<()> {
@@ -106,7 +107,7 @@ impl Backend for Sandboxed<'_> {
         self.delete();
         self.warnings.clear();
         self.mount()?;
-        self.limit()?;
+        let limited = self.limit()?;
         let user = self.user()?;
         // So that the program may open its /dev/stdout again.
         std::os::unix::fs::fchown(output, Some(user.uid), Some(user.gid))?;
@@ -126,12 +127,13 @@ impl Backend for Sandboxed<'_> {
         let capabilities =
             capabilities::resolve(&self.sandbox.add_capabilities, &self.sandbox.drop_capabilities)?;
         let files = sandbox::files(self.dir.path());
+        let cgroup = self.sandbox.container_cgroup(&self.spec.container);
         let launch = Launch {
             dir: self.dir.path(),
             container: oci_spec::Container {
                 sandbox: self.sandbox,
                 root: &root,
-                cgroup: &self.sandbox.container_cgroup(&self.spec.container),
+                cgroup: limited.then_some(cgroup.as_str()),
                 user: &user,
                 argv: &self.spec.argv,
                 nofile: self.spec.nofile,
