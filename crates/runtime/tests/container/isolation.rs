@@ -51,14 +51,14 @@ on_both! {
                           test ! -s /proc/$file || wc -c < /proc/$file; done; ls -A /sys/firmware; \
                       (echo 1 > /proc/sys/kernel/panic) 2>&1; \
                       mkdir /sys/fs/cgroup/x 2>&1; \
-                      cd /sys/fs/cgroup; test -e memory && cd memory; mkdir x 2>&1; cd /; ls -d /proc/[0-9]* | wc -l; ls / | tr '\\n' ' '; \
+                      cd /sys/fs/cgroup; test -e memory && cd memory; mkdir x 2>&1; cd /; set -- /proc/[0-9]*; echo $#; ls / | tr '\\n' ' '; \
                       ls /dev | tr '\\n' ' '; cat /sys/class/net/*/address | wc -l";
         let output = Container::new(backend, script).output();
         let lines: Vec<&str> = output.lines().collect();
         for line in &lines[..3] {
             assert!(line.contains("Read-only file system"), "{output}");
         }
-        assert_eq!(lines[3], "3", "itself, ls and wc: {output}");
+        assert_eq!(lines[3], "1", "itself: {output}");
         let entries: Vec<&str> = lines[4].split(' ').collect();
         assert_eq!(entries[..8], ["bin", "dev", "etc", "proc", "root", "srv", "sys", "tmp"]);
         assert_eq!(
