@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::data_plane::{ListenerState, Name, TargetGroup};
+use crate::data_plane::{ListenerState, TargetGroup};
 use crate::deployment::{Deployment, Revision, RolloutState};
-use crate::discovery::DiscoveryServiceSpec;
-use crate::id::{DeploymentId, ServiceId, TaskId};
+use crate::id::{DeploymentId, ServiceId};
 use crate::input::Command;
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
 use crate::platform::{Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake};
@@ -343,56 +342,6 @@ impl Platform {
         }
         self.publish_listener(&name, port, turn);
         turn.stale_sources = true;
-        Ok(())
-    }
-
-    fn put_discovery_service(&mut self, spec: &DiscoveryServiceSpec, turn: &mut Turn) {
-        let dns_name = spec.dns_name();
-        match self.names.get_mut(&dns_name) {
-            Some(name) if name.spec == *spec => return,
-            Some(name) => name.spec = spec.clone(),
-            None => {
-                let name = Name { spec: spec.clone(), instances: BTreeMap::new() };
-                self.names.insert(dns_name.clone(), name);
-            }
-        }
-        turn.dirty_names.insert(dns_name);
-    }
-
-    fn delete_discovery_service(
-        &mut self,
-        dns_name: &str,
-        turn: &mut Turn,
-    ) -> Result<(), Rejection> {
-        let Some(name) = self.names.get(dns_name) else {
-            return Err(not_found("discovery service", dns_name));
-        };
-        if !name.instances.is_empty() {
-            return Err(Rejection::Invalid(format!(
-                "discovery service {dns_name} cannot be deleted while it has {} instances",
-                name.instances.len()
-            )));
-        }
-        self.names.remove(dns_name);
-        turn.dirty_names.insert(dns_name.to_owned());
-        Ok(())
-    }
-
-    fn set_instance_health(
-        &mut self,
-        dns_name: &str,
-        task: TaskId,
-        healthy: bool,
-        turn: &mut Turn,
-    ) -> Result<(), Rejection> {
-        let name = self.names.get_mut(dns_name);
-        let Some(instance) = name.and_then(|name| name.instances.get_mut(&task)) else {
-            return Err(not_found("discovery instance", &task.to_string()));
-        };
-        if instance.healthy != healthy {
-            instance.healthy = healthy;
-            turn.dirty_names.insert(dns_name.to_owned());
-        }
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::render::table;
     after_help = "Secret values are never shown.\n\nExamples:\n  neargate inventory\n  neargate inventory --json | jq '.services'"
 )]
 pub(crate) struct Inventory {
-    /// Print {"<kind>":{"<name>":{...}}}: everything with what was asked for
+    /// Print {"KIND":{"NAME":{...}}}: everything with what was asked for
     #[arg(long)]
     json: bool,
 }
