@@ -266,7 +266,9 @@ impl Server {
         let service = json!({
             "cluster": "main", "serviceName": "web", "taskDefinition": "web", "desiredCount": 0,
             "launchType": "FARGATE",
-            "networkConfiguration": { "awsvpcConfiguration": { "subnets": [subnet] } },
+            "networkConfiguration": {
+                "awsvpcConfiguration": { "subnets": [subnet], "securityGroups": [] },
+            },
         });
         let mut connection = self.connect()?;
         connection.ask(&Ask::json(
