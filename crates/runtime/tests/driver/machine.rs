@@ -75,6 +75,8 @@ impl Machine {
     }
 
     pub(crate) fn restart_engine(&mut self) -> Vec<Observation> {
+        // Two at once have no place on a home.
+        self.runtime = None;
         self.open(1);
         self.runtime().recover()
     }
