@@ -102,6 +102,7 @@ fn the_runbook_runs_as_it_stands() {
         bash.env("AWS_ENDPOINT_URL", &url).env("AWS_REGION", "us-west-2");
         bash.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x").env("AWS_PAGER", "");
         bash.env("REGISTRY", url.trim_start_matches("http://"));
+        bash.env("SCRIPTS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbook"));
         bash.env("PORTAL", portal.as_str().unwrap_or_default());
         bash.args(["-euo", "pipefail", "-c", line]).output().expect("bash runs")
     };
