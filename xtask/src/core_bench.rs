@@ -2,8 +2,13 @@
 //! simulator goes.
 //!
 //! The inputs are recorded once from the modelled world; what is measured is only the core taking
-//! them again. CPU time is measured, not time on the wall, because machines are shared.
+//! them again. CPU time is measured, not time on the wall, because machines are shared. Sizes take
+//! turns, and a small one is repeated until it has handled as many tasks as a turn of the largest,
+//! so that each is measured equally long and under the same load. The allocator keeps the memory
+//! it was given: otherwise the larger sizes would measure the kernel handing out pages.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -23,35 +28,75 @@ pub(crate) struct Arguments {
     /// Seeds for the speed of the simulator.
     #[arg(long, default_value_t = 200)]
     seeds: u64,
-    /// How often each size is measured; the best counts.
-    #[arg(long, default_value_t = 3)]
+    /// Turns of each size; the middle one counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 }
 
 const TASKS: u32 = 10;
+/// Tells mimalloc when to give memory back, which it reads when the process starts.
+const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
+
+/// A size, and what its turns gave.
+struct Size {
+    services: usize,
+    journal: Journal,
+    /// Repetitions in a turn.
+    repeat: usize,
+    create: Vec<Duration>,
+    rollout: Vec<Duration>,
+    bytes: usize,
+}
 
 /// Measures and prints.
 #[allow(clippy::print_stdout)] // The result is data on stdout.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if std::env::var_os(PURGE_DELAY).is_none() {
+        let program = std::env::current_exe().context("finding this program")?;
+        let error = Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .env(PURGE_DELAY, "-1")
+            .exec();
+        return Err(error).context("starting again with an allocator that keeps its memory");
+    }
     println!("services  tasks    inputs    create CPU s  rollout CPU s  us/task  bytes/task");
-    for services in &arguments.services {
-        let journal = journal(*services, TASKS).map_err(|error| anyhow!(error))?;
-        let tasks = *services * TASKS as usize;
-        let mut best: Option<(Duration, Duration, usize)> = None;
-        for _ in 0..arguments.rounds {
-            let round = measure(&journal)?;
-            if best.is_none_or(|best| round.1 < best.1) {
-                best = Some(round);
+    let largest = arguments.services.iter().copied().max().unwrap_or_default();
+    let mut sizes = Vec::new();
+    for &services in &arguments.services {
+        ensure!(services > 0, "a size of 0 services measures nothing; expected 1 or more");
+        let journal = journal(services, TASKS).map_err(|error| anyhow!(error))?;
+        let repeat = largest.div_ceil(services);
+        let (create, rollout) = (Vec::new(), Vec::new());
+        sizes.push(Size { services, journal, repeat, create, rollout, bytes: 0 });
+    }
+    for size in &mut sizes {
+        // Memory is touched for the first time here.
+        measure(&size.journal)?;
+    }
+    for _ in 0..arguments.rounds {
+        for size in &mut sizes {
+            let (mut create, mut rollout) = (Duration::ZERO, Duration::ZERO);
+            for _ in 0..size.repeat {
+                let round = measure(&size.journal)?;
+                create += round.0;
+                rollout += round.1;
+                size.bytes = round.2;
             }
+            size.create.push(create / u32::try_from(size.repeat)?);
+            size.rollout.push(rollout / u32::try_from(size.repeat)?);
         }
-        let (create, rollout, bytes) = best.context("at least one round is needed")?;
+    }
+    for mut size in sizes {
+        let tasks = size.services * TASKS as usize;
+        let (create, rollout) = (middle(&mut size.create), middle(&mut size.rollout));
         println!(
-            "{services:>8}  {tasks:>7}  {:>8}  {:>12.3}  {:>13.3}  {:>7.1}  {:>10}",
-            journal.inputs.len(),
+            "{:>8}  {tasks:>7}  {:>8}  {:>12.4}  {:>13.4}  {:>7.1}  {:>10}",
+            size.services,
+            size.journal.inputs.len(),
             create.as_secs_f64(),
             rollout.as_secs_f64(),
             rollout.as_secs_f64() * 1e6 / tasks as f64,
-            bytes / tasks
+            size.bytes / tasks
         );
     }
     let before = cpu()?;
@@ -92,6 +137,11 @@ fn measure(journal: &Journal) -> Result<(Duration, Duration, usize)> {
         platform.services().all(|s| s.steady_since.is_some() && s.deployments.len() == 1);
     ensure!(finished, "the rollout did not complete when taken again");
     Ok((steady - started, done - steady, bytes))
+}
+
+fn middle(turns: &mut [Duration]) -> Duration {
+    turns.sort_unstable();
+    turns.get(turns.len() / 2).copied().unwrap_or_default()
 }
 
 fn cpu() -> Result<Duration> {
