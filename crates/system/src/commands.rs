@@ -70,10 +70,11 @@ impl System {
                 commands.push(Command::PutSubnet(SubnetSpec {
                     name: subnet.name.clone(),
                     vpc: network.name.clone(),
-                    internet: match (subnet.public, network.nat) {
-                        (true, _) => Internet::Gateway,
-                        (false, Nat::Single | Nat::PerZone) => Internet::Nat,
-                        (false, Nat::None) => Internet::None,
+                    internet: match network.nat {
+                        _ if subnet.public => Internet::Gateway,
+                        _ if subnet.isolated => Internet::None,
+                        Nat::Single | Nat::PerZone => Internet::Nat,
+                        Nat::None => Internet::None,
                     },
                     zone: subnet.zone.clone(),
                     base,

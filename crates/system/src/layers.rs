@@ -58,6 +58,7 @@ pub(crate) fn environment(
     let mut base = root.clone();
     base.remove("environments");
     base.remove("defaultEnvironments");
+    base.remove("inputs");
     if let Some(over) = over {
         let mut over = over.clone();
         unknown_overrides(&base, environment, &mut over, problems);
@@ -89,27 +90,7 @@ pub(crate) fn environment(
         ("environment".to_owned(), environment.to_owned()),
     ]);
     let mut filled = LARGEST_FILLED;
-    let mut own = BTreeMap::new();
-    for entry in variables.iter().flat_map(Node::entries) {
-        let path = ["variables", entry.key.as_str()];
-        if names.contains_key(&entry.key) || entry.key == "service" {
-            let message = "is always there and cannot be set; expected another name";
-            say(entry.at, &path, message, None);
-            continue;
-        }
-        let Some(text) = entry.value.written() else { continue };
-        match fill(&text, &names, &mut filled) {
-            Ok(text) if text.len() <= LONGEST_VARIABLE => {
-                own.insert(entry.key.clone(), text);
-            }
-            Ok(_) => {
-                let message = format!("is too long; expected at most {LONGEST_VARIABLE} bytes");
-                say(entry.value.at, &path, &message, None);
-            }
-            Err((message, hint)) => say(entry.value.at, &path, &message, hint),
-        }
-    }
-    names.extend(own);
+    fill_variables(variables.as_ref(), &mut names, &mut filled, &mut say);
 
     let mut resolved = Vec::new();
     for entry in services.entries() {
@@ -152,7 +133,13 @@ pub(crate) fn environment(
             }
             let key = entry.key.clone();
             if key == "images" {
-                fill_keys(&mut entry.value, &names, &mut filled, &mut say);
+                fill_keys(&mut entry.value, &["images"], &names, &mut filled, &mut say);
+            }
+            if let ("resources", Value::Map(kinds)) = (key.as_str(), &mut entry.value.value)
+                && let Some(kind) = kinds.iter_mut().find(|kind| kind.key == "parameters")
+            {
+                let path = ["resources", "parameters"];
+                fill_keys(&mut kind.value, &path, &names, &mut filled, &mut say);
             }
             fill_node(&mut entry.value, &names, &mut filled, &mut vec![&key], &mut say);
         }
@@ -283,8 +270,67 @@ fn fill_node(
     }
 }
 
+/// Variables may stand in each other; `names` gets those that can be filled in.
+fn fill_variables(
+    variables: Option<&Node>,
+    names: &mut BTreeMap<String, String>,
+    left: &mut usize,
+    say: &mut Say<'_>,
+) {
+    let mut waiting = Vec::new();
+    for entry in variables.into_iter().flat_map(Node::entries) {
+        if names.contains_key(&entry.key) || entry.key == "service" {
+            let message = "is always there and cannot be set; expected another name";
+            say(entry.at, &["variables", &entry.key], message, None);
+        } else if let Some(text) = entry.value.written() {
+            waiting.push((entry, text));
+        }
+    }
+    loop {
+        let before = waiting.len();
+        let own: Vec<&str> = waiting.iter().map(|(entry, _)| entry.key.as_str()).collect();
+        let (ready, rest): (Vec<_>, Vec<_>) =
+            waiting.iter().partition(|(_, text)| !own.iter().any(|name| mentions(text, name)));
+        for (entry, text) in ready {
+            let path = ["variables", entry.key.as_str()];
+            match fill(text, names, left) {
+                Ok(text) if text.len() <= LONGEST_VARIABLE => {
+                    names.insert(entry.key.clone(), text);
+                }
+                Ok(_) => {
+                    let message = format!("is too long; expected at most {LONGEST_VARIABLE} bytes");
+                    say(entry.value.at, &path, &message, None);
+                }
+                Err((message, hint)) => say(entry.value.at, &path, &message, hint),
+            }
+        }
+        waiting = rest.into_iter().cloned().collect();
+        if waiting.is_empty() || waiting.len() == before {
+            break;
+        }
+    }
+    for (entry, _) in waiting {
+        let message = "stands in itself, or in a variable that stands in it";
+        say(entry.value.at, &["variables", &entry.key], message, None);
+    }
+}
+
+/// Whether `${name}` stands in the text.
+fn mentions(text: &str, name: &str) -> bool {
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, after) = (&rest[..start], &rest[start + 2..]);
+        if !before.ends_with('$') && after.split_once('}').is_some_and(|(found, _)| found == name) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 fn fill_keys(
     node: &mut Node,
+    path: &[&str],
     names: &BTreeMap<String, String>,
     left: &mut usize,
     say: &mut Say<'_>,
@@ -293,7 +339,11 @@ fn fill_keys(
     for entry in entries {
         match fill(&entry.key, names, left) {
             Ok(key) => entry.key = key,
-            Err((message, hint)) => say(entry.at, &["images", &entry.key], &message, hint),
+            Err((message, hint)) => {
+                let mut path = path.to_vec();
+                path.push(&entry.key);
+                say(entry.at, &path, &message, hint);
+            }
         }
     }
 }
@@ -356,6 +406,7 @@ mod tests {
     #[test]
     fn variables_are_filled_in_and_dollars_can_be_written() {
         assert_eq!(filled("/${environment}/x-${environment}").as_deref(), Ok("/dev/x-dev"));
+        assert!(mentions("a${b}${c}", "c") && !mentions("$${c} ${cc} ${c", "c"));
         assert_eq!(filled("$HOME $${HOME} $").as_deref(), Ok("$HOME ${HOME} $"));
         assert!(filled("${env}").is_err_and(|m| m.contains("no variable `env`")));
         assert!(filled("${environment").is_err_and(|m| m.contains("never closed")));

@@ -9,6 +9,7 @@
 mod balancer;
 mod container;
 mod network;
+mod resources;
 mod service;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(crate) use balancer::{
 };
 pub(crate) use container::{Container, ContainerSettings, DependencyCondition, LogMode};
 pub(crate) use network::{Namespace, Nat, Network, PortRange, Protocol, SecurityGroup};
+pub(crate) use resources::{Input, Resources, Statement};
 pub(crate) use service::{CapacityProvider, Service, Switch};
 
 /// A system of services on ECS Fargate, as Neargate runs it and AWS would.
@@ -36,11 +38,14 @@ pub(crate) struct Document {
     /// The environments `neargate up` brings up when `--env` names none. Left out: the first one.
     default_environments: Option<Vec<String>>,
     /// What each environment changes. It may override every key of this file but `name`,
-    /// `region`, `images`, `defaultEnvironments` and `environments`; mappings are merged, other
+    /// `region`, `images`, `inputs`, `defaultEnvironments` and `environments`; mappings are merged, other
     /// values replaced, and `null` takes a key away. Left out: one environment, `default`.
     environments: Option<BTreeMap<String, Layer>>,
     /// Where the images come from on this machine, by repository.
     images: Option<BTreeMap<String, ImageEntry>>,
+    /// Variables of the Terraform root that `neargate terraform` writes, besides those that every
+    /// root has.
+    inputs: Option<BTreeMap<String, Input>>,
     #[serde(flatten)]
     layer: Layer,
 }
@@ -50,7 +55,7 @@ pub(crate) struct Document {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct Layer {
-    /// Texts of your own for `${name}`. Always there: `${system}`, `${region}`, `${account}`,
+    /// Texts of your own for `${name}`, which may name each other. Always there: `${system}`, `${region}`, `${account}`,
     /// `${environment}`, and inside a service `${service}` (its key). `$${` writes a plain `${`.
     pub(crate) variables: BTreeMap<String, Option<Text>>,
     /// ECS cluster. Environments that name the same cluster share it.
@@ -73,6 +78,8 @@ pub(crate) struct Layer {
     pub(crate) services: BTreeMap<String, Option<Service>>,
     /// Labels of every load balancer, target group, task definition and service.
     pub(crate) tags: BTreeMap<String, Option<Text>>,
+    /// What the system uses besides its services.
+    pub(crate) resources: Option<Resources>,
 }
 
 /// A text; numbers and booleans are taken as they are written.

@@ -33,6 +33,8 @@ pub(crate) struct Subnet {
     pub(crate) cidr: Option<String>,
     /// Has a route to the internet gateway. `false` unless set.
     pub(crate) public: Option<bool>,
+    /// Has no route out of the network, whatever `nat` says; `false` unless set.
+    pub(crate) isolated: Option<bool>,
 }
 
 /// NAT gateways.
@@ -52,6 +54,8 @@ pub(crate) enum Nat {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct SecurityGroup {
+    /// What it is for, told on AWS; the key unless set.
+    pub(crate) description: Option<String>,
     /// Who may connect.
     pub(crate) ingress: Vec<IngressRule>,
     /// Where connections may go. Left out: anywhere.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Container, ContainerSettings, Rule, TargetGroup, Text};
+use super::{Container, ContainerSettings, Rule, Statement, TargetGroup, Text};
 
 /// An ECS service with its task definition. Container settings written here describe the one
 /// container of the task; with `containers` they are what all of them have in common.
@@ -33,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) execution_role_arn: Option<String>,
     /// ARN of the role the application acts under.
     pub(crate) task_role_arn: Option<String>,
+    /// What that role allows; Neargate does not enforce it.
+    pub(crate) task_role_policy: Option<Vec<Statement>>,
     /// Tasks wanted at first; `scaling.min` unless set, else 1.
     #[schemars(range(max = 5_000))]
     pub(crate) desired_count: Option<u32>,

@@ -3,6 +3,7 @@
 mod balancer;
 mod container;
 pub(crate) mod network;
+mod resources;
 mod rules;
 mod scope;
 mod service;
@@ -133,7 +134,7 @@ fn top_level(root: &Node, overlays: &[(&str, Option<&Node>)], problems: &mut Pro
 fn read_layer(tree: &Node, scope: &mut Scope<'_>) -> Option<Layer> {
     let mut json = tree.to_json();
     let object = json.as_object_mut()?;
-    for key in ["name", "region", "images"] {
+    for key in ["name", "region", "images", "inputs"] {
         object.remove(key);
     }
     match serde_json::from_value::<Layer>(json) {
@@ -241,6 +242,7 @@ fn one_environment(
         let Some(Some(description)) = layer.services.get(&key) else { continue };
         services.extend(service::resolve(&key, description, &around, scope));
     }
+    resources::check(layer, scope);
     let complete = services.len() == layer.services.len();
     let balancers = balancer::resolve(&around, &services, complete, scope);
     Some(Environment {

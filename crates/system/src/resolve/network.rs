@@ -113,7 +113,11 @@ fn subnets(
             scope.say(&at("cidr"), &message);
         }
         let name = full_name(network_name, &key);
-        subnets.push(Subnet { name, zone, cidr, public: subnet.public.unwrap_or(false) });
+        let (public, isolated) = (subnet.public.unwrap_or(false), subnet.isolated.unwrap_or(false));
+        if public && isolated {
+            scope.say(&at("isolated"), "a subnet is `public`, `isolated` or neither, not both");
+        }
+        subnets.push(Subnet { name, zone, cidr, public, isolated });
     }
     subnets
 }

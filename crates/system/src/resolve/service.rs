@@ -82,6 +82,8 @@ pub(crate) fn resolve(
         }
     }
 
+    policy(key, service, scope);
+
     let mut labels = around.tags.clone();
     labels.extend(tags(&service.tags));
     if labels.len() > MAX_TAGS {
@@ -159,6 +161,26 @@ pub(crate) fn resolve(
         scaling: policies,
         log_groups,
     })
+}
+
+/// Statements say something, and there is a role that they are about.
+fn policy(key: &str, service: &document::Service, scope: &mut Scope<'_>) {
+    let path = ["services", key, "taskRolePolicy"];
+    let Some(statements) = &service.task_role_policy else { return };
+    if service.task_role_arn.is_none() {
+        scope.say(&path, "there is no `taskRoleArn` whose role it could belong to");
+    }
+    for (number, statement) in statements.iter().enumerate() {
+        let path = ["services", key, "taskRolePolicy", index(number)];
+        let letters = statement.sid.chars().all(|c| c.is_ascii_alphanumeric());
+        if statement.sid.is_empty() || !letters {
+            let message = format!("sid {} is not letters and digits alone", shown(&statement.sid));
+            scope.say(&path, &message);
+        }
+        if statement.actions.is_empty() || statement.resources.is_empty() {
+            scope.say(&path, "allows nothing; expected at least one action and one resource");
+        }
+    }
 }
 
 fn containers<'a>(
