@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Status(commands::status::Status),
     /// Make a system's images known without bringing it up
     Images(commands::images::Images),
+    /// Write a system's neargate.yaml as Terraform
+    Terraform(commands::terraform::Terraform),
     /// List everything the platform is made of, whoever asked for it
     Inventory(commands::inventory::Inventory),
     /// Show what has happened to a service, in ECS's words
@@ -168,6 +170,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Ps(command) => command.run(global),
         Command::Status(command) => command.run(global),
         Command::Images(command) => command.run(global),
+        Command::Terraform(command) => command.run(global),
         Command::Inventory(command) => command.run(global),
         Command::Events(command) => command.run(global),
         Command::Logs(command) => command.run(global),

@@ -11,6 +11,8 @@
 //! 4. `resolve` checks what a schema cannot say and makes the [`System`];
 //! 5. `commands` turns the environments asked for into what the platform is told.
 //!
+//! `terraform` goes another way from the tree: it writes the description as Terraform.
+//!
 //! Steps 2 and 4 do not stop at the first problem: whoever runs `neargate up` sees all of them.
 
 mod commands;
@@ -25,6 +27,7 @@ mod schema;
 mod structure;
 mod suggest;
 mod system;
+mod terraform;
 
 pub use commands::{CommandOptions, ENVIRONMENT_TAG, SYSTEM_TAG};
 pub use diagnostics::{Diagnostic, Diagnostics};
@@ -34,6 +37,8 @@ pub use system::{
     CustomMetric, Environment, Image, ImageOrigin, LoadBalancer, Nat, Network, ScalingPolicies,
     Service, Subnet, System,
 };
+
+pub use terraform::{Root, terraform_root};
 
 use std::path::Path;
 

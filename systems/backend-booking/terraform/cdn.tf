@@ -4,6 +4,6 @@ module "cdn" {
   count  = var.enable_cdn ? 1 : 0
 
   bucket        = "${local.prefix}-static-${local.account}"
-  comment       = local.prefix
-  force_destroy = !local.environment.protected
+  comment       = local.network.name
+  force_destroy = !local.protected
 }

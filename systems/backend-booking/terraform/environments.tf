@@ -2,43 +2,42 @@
 locals {
   environments = {
     dev = {
-      vpc                   = "10.0"
-      protected             = false
-      log_retention_days    = 7
-      backup_retention_days = 1
-      response_time         = 3
-      errors                = 25
+      vpc                             = "10.0"
+      databases_multi_az              = false
+      databases_backup_retention_days = 1
+      protected                       = false
+      defaults                        = { log_retention_days = 7 }
       services = {
         app = {
           health_check_grace_period_seconds = 360
           capacity_provider_strategy        = [{ capacity_provider = "FARGATE_SPOT", base = 0, weight = 1 }]
           # Cheap rather than smooth: a deployment may take the service down for a moment.
           minimum_healthy_percent = 0
+          target_group            = true
           deregistration_delay    = 15
         }
       }
     }
 
     prod = {
-      vpc                   = "10.1"
-      protected             = true
-      log_retention_days    = 30
-      backup_retention_days = 7
-      response_time         = 1
-      errors                = 10
-      services              = {}
+      vpc                             = "10.1"
+      databases_multi_az              = true
+      databases_backup_retention_days = 7
+      protected                       = true
+      defaults                        = {}
+      services                        = {}
     }
   }
   environment = local.environments[var.environment]
 
-  prefix        = "backend-booking-${var.environment}"
-  cluster       = "${local.prefix}-cluster"
-  namespace     = "${local.prefix}.local"
-  log_group     = "/ecs/${local.prefix}"
-  parameter     = "/backend-booking/${var.environment}"
-  host_names    = ["api-${var.environment}.${coalesce(var.hosted_zone, "example.com")}"]
-  allowed_hosts = join(",", local.host_names)
-  tags          = { Project = "backend-booking", Environment = var.environment }
+  prefix         = "backend-booking-${var.environment}"
+  allowed_hosts  = "api-${var.environment}.${var.zone}"
+  parameter      = "/backend-booking/${var.environment}"
+  cluster        = "${local.prefix}-cluster"
+  namespace_name = "${local.prefix}.local"
+  host_names     = [local.allowed_hosts]
+  tags           = { Project = "backend-booking", Environment = var.environment }
+  protected      = var.protect == null ? local.environment.protected : var.protect
 
   network = {
     name = local.prefix
@@ -80,12 +79,13 @@ locals {
   }
 
   load_balancer = {
-    name            = "${local.prefix}-alb"
-    subnets         = ["public-a", "public-b"]
-    security_groups = ["alb"]
-    idle_timeout    = 60
-    default_service = "app"
+    name             = "${local.prefix}-alb"
+    subnets          = ["public-a", "public-b"]
+    security_groups  = ["alb"]
+    idle_timeout     = 60
+    default_service  = "app"
+    default_response = null
   }
 
-  service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
+  service_alarms = null
 }

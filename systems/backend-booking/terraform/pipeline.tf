@@ -1,16 +1,16 @@
-# Needs only the name of the repository here, and the connection confirmed once in the console.
+# Needs only the name of the repository of sources, and the connection confirmed once in the console.
 module "pipeline" {
   source = "../../../terraform/modules/pipeline"
   count  = var.source_repository == null ? 0 : 1
 
-  name                   = local.prefix
+  name                   = local.network.name
   account_id             = local.account
   region                 = var.region
   repository             = var.source_repository
   branch                 = var.source_branch
-  image_repository       = { url = module.ecr.urls[local.prefix], arn = module.ecr.arns[local.prefix] }
+  image_repository       = { url = "${local.registry}/${local.prefix}", arn = "arn:aws:ecr:${var.region}:${local.account}:repository/${local.prefix}" }
   cluster                = local.cluster
-  deployments            = { for key, service in local.services : service.name => service.container_name }
+  deployments            = { for service in values(local.services) : service.name => service.container_name }
   role_arns              = [module.ecs_cluster.execution_role_arn, module.ecs_cluster.task_role_arn]
   notifications_enabled  = true
   notification_topic_arn = module.monitoring.topic_arn

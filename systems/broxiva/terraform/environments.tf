@@ -1,35 +1,41 @@
-# What the environments differ in; everything else has one definition. Each may change what all services have in common
-# (`defaults`), what a kind of service has (`templates`), and single services.
+# What the environments differ in; everything else has one definition.
 locals {
   environments = {
     dev = {
-      vpc       = "10.2"
-      nat       = "single"
-      domain    = "dev.broxiva.com"
-      node_env  = "development"
-      log_level = "debug"
-      protected = false
-      budget    = null
-      database  = { instance_class = "db.t4g.micro", multi_az = false }
-      cache     = { node_type = "cache.t4g.micro", shards = 1, replicas = 0 }
-      defaults  = {}
-      templates = { critical = {}, worker = {} }
-      services  = {}
+      vpc                       = "10.2"
+      node_env                  = "development"
+      log_level                 = "debug"
+      domain                    = "dev.broxiva.com"
+      databases_instance_class  = "db.t4g.micro"
+      databases_multi_az        = false
+      caches_node_type          = "cache.t4g.micro"
+      caches_shards             = 1
+      caches_replicas_per_shard = 0
+      network_nat               = "single"
+      protected                 = false
+      defaults                  = {}
+      templates                 = { critical = {}, worker = {} }
+      services                  = {}
     }
 
     # Half of production.
     staging = {
-      vpc       = "10.1"
-      nat       = "single"
-      domain    = "staging.broxiva.com"
-      node_env  = "staging"
-      log_level = "debug"
-      protected = false
-      budget    = null
-      database  = { instance_class = "db.t4g.medium", multi_az = true }
-      cache     = { node_type = "cache.t4g.small", shards = 2, replicas = 1 }
-      defaults  = {}
-      templates = { critical = {}, worker = { max = 3 } }
+      vpc                       = "10.1"
+      node_env                  = "staging"
+      log_level                 = "debug"
+      domain                    = "staging.broxiva.com"
+      databases_instance_class  = "db.t4g.medium"
+      databases_multi_az        = true
+      caches_node_type          = "cache.t4g.small"
+      caches_shards             = 2
+      caches_replicas_per_shard = 1
+      network_nat               = "single"
+      protected                 = false
+      defaults                  = {}
+      templates = {
+        critical = {}
+        worker   = { max = 3 }
+      }
       services = {
         api            = { cpu = 1024, memory = 2048, min = 3, max = 10 }
         web            = { cpu = 512, memory = 1024, min = 3, max = 8 }
@@ -43,17 +49,22 @@ locals {
     }
 
     prod = {
-      vpc       = "10.0"
-      nat       = "per_zone"
-      domain    = "broxiva.com"
-      node_env  = "production"
-      log_level = "info"
-      protected = true
-      budget    = 10000
-      database  = { instance_class = "db.t4g.large", multi_az = true }
-      cache     = { node_type = "cache.t4g.medium", shards = 3, replicas = 1 }
-      defaults  = { log_retention_days = 30 }
-      templates = { critical = { scale_on_requests = 1000, deregistration_delay = 120 }, worker = { max = 5 } }
+      vpc                       = "10.0"
+      node_env                  = "production"
+      log_level                 = "info"
+      domain                    = "broxiva.com"
+      databases_instance_class  = "db.t4g.large"
+      databases_multi_az        = true
+      caches_node_type          = "cache.t4g.medium"
+      caches_shards             = 3
+      caches_replicas_per_shard = 1
+      network_nat               = "per_zone"
+      protected                 = true
+      defaults                  = { log_retention_days = 30 }
+      templates = {
+        critical = { scale_on_requests = 1000, target_group = true, deregistration_delay = 120 }
+        worker   = { max = 5 }
+      }
       services = {
         api            = { cpu = 2048, memory = 4096, min = 5, max = 20 }
         web            = { cpu = 1024, memory = 2048, min = 5, max = 15 }
@@ -68,16 +79,18 @@ locals {
   }
   environment = local.environments[var.environment]
 
-  prefix    = "broxiva-${var.environment}"
-  cluster   = "${local.prefix}-cluster"
-  namespace = "${local.prefix}.local"
-  domain    = local.environment.domain
-  tags      = { Project = "broxiva", Environment = var.environment }
+  prefix         = "broxiva-${var.environment}"
+  namespace      = "${local.prefix}.local"
+  cluster        = "${local.prefix}-cluster"
+  namespace_name = local.namespace
+  host_names     = [local.environment.domain, "www.${local.environment.domain}", "api.${local.environment.domain}"]
+  tags           = { Project = "broxiva", Environment = var.environment }
+  protected      = var.protect == null ? local.environment.protected : var.protect
 
   network = {
     name = local.prefix
     cidr = "${local.environment.vpc}.0.0/16"
-    nat  = local.environment.nat
+    nat  = local.environment.network_nat
     subnets = {
       public-a   = { zone = "${var.region}a", cidr = "${local.environment.vpc}.101.0/24", tier = "public" }
       public-b   = { zone = "${var.region}b", cidr = "${local.environment.vpc}.102.0/24", tier = "public" }
@@ -89,7 +102,6 @@ locals {
       database-b = { zone = "${var.region}b", cidr = "${local.environment.vpc}.202.0/24", tier = "isolated" }
       database-c = { zone = "${var.region}c", cidr = "${local.environment.vpc}.203.0/24", tier = "isolated" }
     }
-    # The tasks' group lets its own members in, the endpoints among them.
     endpoint_security_groups = ["tasks"]
   }
 
@@ -130,14 +142,13 @@ locals {
   }
 
   load_balancer = {
-    name            = "${local.prefix}-alb"
-    subnets         = ["public-a", "public-b", "public-c"]
-    security_groups = ["alb"]
-    idle_timeout    = 60
-    default_service = "web"
+    name             = "${local.prefix}-alb"
+    subnets          = ["public-a", "public-b", "public-c"]
+    security_groups  = ["alb"]
+    idle_timeout     = 60
+    default_service  = "web"
+    default_response = null
   }
 
-  host_names = [local.domain, "www.${local.domain}", "api.${local.domain}"]
-
-  service_alarms = { cpu = 80, memory = 80, period = 60, evaluation_periods = 3 }
+  service_alarms = null
 }

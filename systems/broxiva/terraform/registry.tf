@@ -2,6 +2,6 @@ module "ecr" {
   source = "../../../terraform/modules/ecr"
   count  = var.create_repositories ? 1 : 0
 
-  repositories = [for service in values(local.services) : service.repository]
-  force_delete = !local.environment.protected
+  repositories = distinct([for service in values(local.services) : service.repository])
+  force_delete = !local.protected
 }

@@ -1,35 +1,35 @@
+locals {
+  # What services are given: secrets by name and key of their JSON, parameters by path.
+  references   = distinct(flatten([for service in values(local.services) : values(service.secrets)]))
+  secret_names = distinct([for reference in local.references : split(":", reference)[0] if substr(reference, 0, 1) != "/"])
+  secrets = {
+    for name in local.secret_names : name => [
+      for reference in local.references : split(":", reference)[1] if length(split(":", reference)) == 2 && split(":", reference)[0] == name
+    ]
+  }
+
+  # Besides: settings, and secrets that no service is given.
+  parameters = {
+    "/${local.prefix}/config/domain"    = { value = local.environment.domain, secret = false }
+    "/${local.prefix}/config/log-level" = { value = local.environment.log_level, secret = false }
+    "/${local.prefix}/config/namespace" = { value = local.namespace, secret = false }
+  }
+}
+
 # Values are put by hand: see the README of the module.
 module "secrets" {
   source = "../../../terraform/modules/secrets"
 
-  prefix = "${local.prefix}/"
-  secrets = {
-    cdn-url                = []
-    database-url           = []
-    jwt-refresh-secret     = []
-    jwt-secret             = []
-    mail-api-key           = []
-    model-api-key          = []
-    model-api-key-2        = []
-    model-bucket           = []
-    payment-api-key        = []
-    payment-webhook-secret = []
-    public-api-url         = []
-    redis-url              = []
-    s3-bucket              = []
-    search-index-url       = []
-    session-secret         = []
-    session-url            = []
-    sms-api-key            = []
-  }
-  initial_values = {
-    database-url = module.database.url
-    redis-url    = module.cache.url
-  }
-  settings = {
-    "/${local.prefix}/config/domain"    = local.domain
-    "/${local.prefix}/config/log-level" = local.environment.log_level
-    "/${local.prefix}/config/namespace" = local.namespace
-  }
-  recovery_window_days = local.environment.protected ? 30 : 0
+  secrets = local.secrets
+  parameters = distinct(concat(
+    [for reference in local.references : reference if substr(reference, 0, 1) == "/"],
+    [for name, parameter in local.parameters : name if parameter.secret],
+  ))
+  settings = { for name, parameter in local.parameters : name => parameter.value if !parameter.secret }
+  initial_values = merge(
+    { for key, database in local.databases : database.url => module.databases[key].url if database.url != null },
+    { for key, cache in local.caches : cache.url => module.caches[key].url if cache.url != null },
+    { for name, parameter in local.parameters : name => parameter.value if parameter.secret && parameter.value != null },
+  )
+  recovery_window_days = local.protected ? 30 : 0
 }

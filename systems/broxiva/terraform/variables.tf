@@ -27,9 +27,21 @@ variable "image_registry" {
   default     = null
 }
 
+variable "overrides" {
+  description = "What single services have instead of what services.tf says: key of the service to any of its attributes."
+  type        = any
+  default     = {}
+}
+
 variable "enabled_services" {
   description = "Keys of the services that run; null for all, [] for everything but services."
   type        = list(string)
+  default     = null
+}
+
+variable "protect" {
+  description = "Whether load balancer, databases, repositories and secrets refuse to be deleted; null as the environment says."
+  type        = bool
   default     = null
 }
 
@@ -99,7 +111,13 @@ variable "wait_for_steady_state" {
 }
 
 variable "create_repositories" {
-  description = "Whether the image repositories are made here; false when another environment of the account has them already."
+  description = "Whether the image repositories are made here; false when they are there already, from another environment or by hand."
+  type        = bool
+  default     = true
+}
+
+variable "enable_cdn" {
+  description = "Whether there is a bucket with a CDN before it."
   type        = bool
   default     = true
 }

@@ -1,16 +1,33 @@
 # What the environments differ in; everything else has one definition.
 locals {
   environments = {
-    development = { vpc = "10.2", protected = false, services = {} }
-    staging     = { vpc = "10.1", protected = false, services = {} }
-    production  = { vpc = "10.0", protected = false, services = {} }
+    development = {
+      vpc      = "10.2"
+      defaults = {}
+      services = {}
+    }
+
+    staging = {
+      vpc      = "10.1"
+      defaults = {}
+      services = {}
+    }
+
+    production = {
+      vpc      = "10.0"
+      defaults = {}
+      services = {}
+    }
   }
   environment = local.environments[var.environment]
 
-  prefix    = "customer-order-portal-${var.environment}"
-  cluster   = local.prefix
-  namespace = "${local.prefix}.local"
-  tags      = { Project = "customer-order-portal", Environment = var.environment }
+  prefix         = "customer-order-portal-${var.environment}"
+  domain         = "${local.prefix}.local"
+  cluster        = local.prefix
+  namespace_name = local.domain
+  host_names     = ["api.${var.zone}"]
+  tags           = { Project = "customer-order-portal", Environment = var.environment }
+  protected      = var.protect == null ? false : var.protect
 
   network = {
     name = local.prefix
@@ -57,14 +74,13 @@ locals {
   }
 
   load_balancer = {
-    name            = "portal-${var.environment}-alb"
-    subnets         = ["public-a", "public-b"]
-    security_groups = ["alb"]
-    idle_timeout    = 60
-    default_service = "gateway"
+    name             = "portal-${var.environment}-alb"
+    subnets          = ["public-a", "public-b"]
+    security_groups  = ["alb"]
+    idle_timeout     = 60
+    default_service  = "gateway"
+    default_response = null
   }
 
-  host_names = ["api.${coalesce(var.hosted_zone, "example.com")}"]
-
-  service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
+  service_alarms = null
 }

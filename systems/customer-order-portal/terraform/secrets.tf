@@ -1,18 +1,22 @@
 locals {
-  log_kms_key_arn = null
+  # What services are given: secrets by name and key of their JSON, parameters by path.
+  references   = distinct(flatten([for service in values(local.services) : values(service.secrets)]))
+  secret_names = distinct([for reference in local.references : split(":", reference)[0] if substr(reference, 0, 1) != "/"])
+  secrets = {
+    for name in local.secret_names : name => [
+      for reference in local.references : split(":", reference)[1] if length(split(":", reference)) == 2 && split(":", reference)[0] == name
+    ]
+  }
 }
 
 # Values are put by hand: see the README of the module.
 module "secrets" {
   source = "../../../terraform/modules/secrets"
 
-  prefix = "${local.prefix}/"
-  secrets = {
-    database     = ["DATABASE_URL"]
-    openai       = ["OPENAI_API_KEY"]
-    notification = ["MAIL_API_KEY", "SMS_API_KEY"]
-    salesforce   = ["SALESFORCE_USERNAME", "SALESFORCE_PASSWORD", "SALESFORCE_SECURITY_TOKEN"]
-  }
-  initial_values       = { "database:DATABASE_URL" = module.database.url }
-  recovery_window_days = local.environment.protected ? 30 : 0
+  secrets    = local.secrets
+  parameters = [for reference in local.references : reference if substr(reference, 0, 1) == "/"]
+  initial_values = merge(
+    { for key, database in local.databases : database.url => module.databases[key].url if database.url != null },
+  )
+  recovery_window_days = local.protected ? 30 : 0
 }

@@ -1,39 +1,57 @@
 locals {
-  # What all services have in common; a service's own keys win, an environment's over both.
+  # What all services have in common; then comes what a service's name is part of,
+  # then a service's own. At each step an environment may say something else.
   defaults = {
+    name                         = null
+    family                       = null
     container_name               = null
-    image_tag                    = var.image_tag
+    repository                   = null
+    image_tag                    = "latest"
+    cpu                          = null
+    memory                       = null
+    ephemeral_storage_gib        = null
     port                         = null
     command                      = null
     environment                  = { ENVIRONMENT = var.environment }
     secrets                      = {}
-    health_check                 = { command = ["CMD", "neargate", "stand-in", "check"], interval = 30, timeout = 5, retries = 3, start_period = 60 }
+    health_check                 = { command = ["CMD", "neargate", "stand-in", "check"], start_period = 60 }
     nofile                       = null
     stop_timeout                 = null
     init_process                 = false
+    user                         = null
+    readonly_root_filesystem     = false
+    log_group                    = null
     log_retention_days           = var.log_retention_days
+    execution_role_name          = null
+    task_role_name               = null
     task_role_statements         = []
     desired_count                = var.services_desired_count
     desired_count_on_every_apply = true
-    min                          = var.services_desired_count == 0 ? 0 : var.min_capacity
-    max                          = var.services_desired_count == 0 ? 0 : max(var.max_capacity, var.services_desired_count)
+    min                          = var.min_capacity
+    max                          = var.max_capacity
     scale_on_cpu                 = 70
     scale_on_memory              = null
     scale_on_requests            = null
     scale_out_cooldown           = 60
     scale_in_cooldown            = 300
     custom_metric                = null
+    # Everything on Spot; on demand is at hand for whoever shifts the weights.
     capacity_provider_strategy = [
       { capacity_provider = "FARGATE_SPOT", base = 0, weight = 100 },
       { capacity_provider = "FARGATE", base = 0, weight = 0 },
     ]
     minimum_healthy_percent           = 100
     maximum_percent                   = 200
+    circuit_breaker                   = true
+    circuit_breaker_rollback          = true
+    availability_zone_rebalancing     = true
     health_check_grace_period_seconds = null
     enable_execute_command            = false
     subnets                           = ["app-a", "app-b"]
     security_groups                   = ["ecs"]
     rules                             = []
+    target_group                      = true
+    target_group_name                 = null
     deregistration_delay              = 300
     health_path                       = "/health"
     health_matcher                    = "200"
@@ -41,6 +59,8 @@ locals {
     health_timeout                    = 5
     healthy_threshold                 = 5
     unhealthy_threshold               = 2
+    discovery                         = true
+    discovery_name                    = null
     discovery_ttl                     = 10
     discovery_srv                     = false
     tags                              = {}
@@ -52,14 +72,14 @@ locals {
       cpu    = 256
       memory = 512
       environment = {
-        ORDER_SERVICE_URL        = "http://order.${local.namespace}:8001"
-        CUSTOMER_SERVICE_URL     = "http://customer.${local.namespace}:8002"
-        INVENTORY_SERVICE_URL    = "http://inventory.${local.namespace}:8003"
-        RETURNS_SERVICE_URL      = "http://returns.${local.namespace}:8004"
-        CHATBOT_SERVICE_URL      = "http://chatbot.${local.namespace}:8005"
-        NOTIFICATION_SERVICE_URL = "http://notification.${local.namespace}:8006"
-        ANALYTICS_SERVICE_URL    = "http://analytics.${local.namespace}:8007"
-        SALESFORCE_SERVICE_URL   = "http://salesforce.${local.namespace}:8008"
+        ORDER_SERVICE_URL        = "http://order.${local.domain}:8001"
+        CUSTOMER_SERVICE_URL     = "http://customer.${local.domain}:8002"
+        INVENTORY_SERVICE_URL    = "http://inventory.${local.domain}:8003"
+        RETURNS_SERVICE_URL      = "http://returns.${local.domain}:8004"
+        CHATBOT_SERVICE_URL      = "http://chatbot.${local.domain}:8005"
+        NOTIFICATION_SERVICE_URL = "http://notification.${local.domain}:8006"
+        ANALYTICS_SERVICE_URL    = "http://analytics.${local.domain}:8007"
+        SALESFORCE_SERVICE_URL   = "http://salesforce.${local.domain}:8008"
       }
     }
 
@@ -68,7 +88,7 @@ locals {
       cpu     = 512
       memory  = 1024
       rules   = [{ priority = 110, path_patterns = ["/api/orders/*"] }]
-      secrets = { DATABASE_URL = "database:DATABASE_URL" }
+      secrets = { DATABASE_URL = "${local.prefix}/database:DATABASE_URL" }
     }
 
     customer = {
@@ -76,7 +96,7 @@ locals {
       cpu     = 512
       memory  = 1024
       rules   = [{ priority = 120, path_patterns = ["/api/tickets/*"] }]
-      secrets = { DATABASE_URL = "database:DATABASE_URL" }
+      secrets = { DATABASE_URL = "${local.prefix}/database:DATABASE_URL" }
     }
 
     inventory = {
@@ -84,7 +104,7 @@ locals {
       cpu     = 512
       memory  = 1024
       rules   = [{ priority = 130, path_patterns = ["/api/inventory/*"] }]
-      secrets = { DATABASE_URL = "database:DATABASE_URL" }
+      secrets = { DATABASE_URL = "${local.prefix}/database:DATABASE_URL" }
     }
 
     returns = {
@@ -92,7 +112,7 @@ locals {
       cpu     = 512
       memory  = 1024
       rules   = [{ priority = 140, path_patterns = ["/api/returns/*"] }]
-      secrets = { DATABASE_URL = "database:DATABASE_URL" }
+      secrets = { DATABASE_URL = "${local.prefix}/database:DATABASE_URL" }
     }
 
     chatbot = {
@@ -101,10 +121,10 @@ locals {
       memory = 2048
       rules  = [{ priority = 150, path_patterns = ["/api/chatbot/*"] }]
       environment = {
-        ORDER_SERVICE_URL     = "http://order.${local.namespace}:8001"
-        INVENTORY_SERVICE_URL = "http://inventory.${local.namespace}:8003"
+        ORDER_SERVICE_URL     = "http://order.${local.domain}:8001"
+        INVENTORY_SERVICE_URL = "http://inventory.${local.domain}:8003"
       }
-      secrets = { OPENAI_API_KEY = "openai:OPENAI_API_KEY" }
+      secrets = { OPENAI_API_KEY = "${local.prefix}/openai:OPENAI_API_KEY" }
     }
 
     notification = {
@@ -113,8 +133,8 @@ locals {
       memory = 512
       rules  = [{ priority = 160, path_patterns = ["/api/notifications/*"] }]
       secrets = {
-        MAIL_API_KEY = "notification:MAIL_API_KEY"
-        SMS_API_KEY  = "notification:SMS_API_KEY"
+        MAIL_API_KEY = "${local.prefix}/notification:MAIL_API_KEY"
+        SMS_API_KEY  = "${local.prefix}/notification:SMS_API_KEY"
       }
     }
 
@@ -123,7 +143,7 @@ locals {
       cpu     = 512
       memory  = 1024
       rules   = [{ priority = 170, path_patterns = ["/api/analytics/*"] }]
-      secrets = { DATABASE_URL = "database:DATABASE_URL" }
+      secrets = { DATABASE_URL = "${local.prefix}/database:DATABASE_URL" }
     }
 
     salesforce = {
@@ -132,33 +152,58 @@ locals {
       memory = 512
       rules  = [{ priority = 180, path_patterns = ["/api/salesforce/*"] }]
       secrets = {
-        SALESFORCE_USERNAME       = "salesforce:SALESFORCE_USERNAME"
-        SALESFORCE_PASSWORD       = "salesforce:SALESFORCE_PASSWORD"
-        SALESFORCE_SECURITY_TOKEN = "salesforce:SALESFORCE_SECURITY_TOKEN"
+        SALESFORCE_USERNAME       = "${local.prefix}/salesforce:SALESFORCE_USERNAME"
+        SALESFORCE_PASSWORD       = "${local.prefix}/salesforce:SALESFORCE_PASSWORD"
+        SALESFORCE_SECURITY_TOKEN = "${local.prefix}/salesforce:SALESFORCE_SECURITY_TOKEN"
       }
     }
   }
 
-  services = {
-    for key, service in local.described : key => merge(
+  # The layers of a service, the later winning.
+  layers = {
+    for key, service in local.described : key => [
       local.defaults,
       {
+        key                 = key
+        tags                = { Service = key }
         name                = "${key}-service"
         family              = "${local.prefix}-${key}"
-        container_name      = key
         repository          = "customer-portal/${key}"
-        log_group           = "/ecs/${local.prefix}/${key}"
+        image_tag           = var.image_tag
         execution_role_name = "${local.prefix}-${key}-execution"
         task_role_name      = "${local.prefix}-${key}-task"
+        target_group        = true
         target_group_name   = "portal-${var.environment}-${key}"
-        discovery_name      = key
+        log_group           = "/ecs/${local.prefix}/${key}"
       },
+      local.environment.defaults,
       service,
       lookup(local.environment.services, key, {}),
-      {
-        environment = merge(local.defaults.environment, lookup(service, "environment", {}), lookup(var.extra_environment, key, {}))
-        secrets     = merge(local.defaults.secrets, lookup(service, "secrets", {}))
-      },
-    )
+      lookup(var.overrides, key, {}),
+    ]
+  }
+
+  # Mappings are merged entry by entry; null takes an entry away.
+  merged = {
+    for key, layers in local.layers : key => merge(merge(layers...), {
+      environment = { for name, value in merge([for layer in layers : try(layer.environment, {})]...) : name => value if value != null }
+      secrets     = { for name, from in merge([for layer in layers : try(layer.secrets, {})]...) : name => from if from != null }
+      tags        = { for name, value in merge([for layer in layers : try(layer.tags, {})]...) : name => value if value != null }
+      health_check = one([
+        for checks in [[for layer in layers : layer.health_check if try(layer.health_check, null) != null]] :
+        merge({ interval = 30, timeout = 5, retries = 3, start_period = 0 }, checks...) if length(checks) > 0
+      ])
+    })
+  }
+
+  services = {
+    for key, service in local.merged : key => merge(service, {
+      name              = coalesce(service.name, service.key)
+      family            = coalesce(service.family, service.name, service.key)
+      container_name    = coalesce(service.container_name, service.key)
+      desired_count     = coalesce(service.desired_count, service.min, 1)
+      target_group_name = service.target_group ? coalesce(service.target_group_name, service.name, service.key) : null
+      discovery_name    = service.discovery ? coalesce(service.discovery_name, service.key) : null
+    })
   }
 }

@@ -27,9 +27,21 @@ variable "image_registry" {
   default     = null
 }
 
+variable "overrides" {
+  description = "What single services have instead of what services.tf says: key of the service to any of its attributes."
+  type        = any
+  default     = {}
+}
+
 variable "enabled_services" {
   description = "Keys of the services that run; null for all, [] for everything but services."
   type        = list(string)
+  default     = null
+}
+
+variable "protect" {
+  description = "Whether load balancer, databases, repositories and secrets refuse to be deleted; null as the environment says."
+  type        = bool
   default     = null
 }
 
@@ -59,7 +71,7 @@ variable "create_hosted_zone" {
 variable "enable_alarms" {
   description = "Whether there are alarms."
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "alarm_actions" {
@@ -98,15 +110,22 @@ variable "wait_for_steady_state" {
   default     = false
 }
 
+variable "create_repositories" {
+  description = "Whether the image repositories are made here; false when they are there already, from another environment or by hand."
+  type        = bool
+  default     = false
+}
+
+variable "enable_cdn" {
+  description = "Whether there is a bucket with a CDN before it."
+  type        = bool
+  default     = true
+}
+
 variable "services_desired_count" {
   description = "Tasks of every service, set by each apply; 0 stops everything, whatever min_capacity is."
   type        = number
   default     = 1
-
-  validation {
-    condition     = var.services_desired_count >= 0
-    error_message = "Expected 0 or more tasks."
-  }
 }
 
 variable "min_capacity" {
@@ -127,12 +146,6 @@ variable "log_retention_days" {
   default     = 7
 }
 
-variable "extra_environment" {
-  description = "Further variables per service: key of the service to name to value."
-  type        = map(map(string))
-  default     = {}
-}
-
 variable "database_multi_az" {
   description = "Keeps a standby of the database in the other zone."
   type        = bool
@@ -143,4 +156,10 @@ variable "database_encrypted" {
   description = "Encrypts the database and its backups."
   type        = bool
   default     = true
+}
+
+variable "zone" {
+  description = "Domain that the host names end in."
+  type        = string
+  default     = "example.com"
 }

@@ -34,7 +34,7 @@ module "alb" {
   subnet_ids          = [for key in local.load_balancer.subnets : module.networking.subnet_ids[key]]
   security_group_ids  = [for key in local.load_balancer.security_groups : module.security_groups.ids[key]]
   idle_timeout        = local.load_balancer.idle_timeout
-  deletion_protection = var.protect
+  deletion_protection = local.protected
   https_enabled       = local.https
   certificate_arn     = local.certificate_arn
   target_groups       = local.target_groups

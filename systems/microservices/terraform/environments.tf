@@ -1,46 +1,52 @@
-# What the environments differ in; everything else has one definition. They share network, cluster and load balancer,
-# so one state holds all of them.
+# What the environments differ in; everything else has one definition. They share network, cluster and load
+# balancer, so one state holds all of them.
 locals {
   environments = {
     test = {
       name_prefix          = "test-"
       path_prefix          = "/test"
-      image_tag            = "test"
+      image_tag            = lookup(var.image_tags, "test", "test")
       node_env             = "test"
-      secret               = "test"
+      secret_environment   = "test"
       rule_priority_offset = 0
-      environment          = { ENABLE_DEBUG = "true" }
-      defaults             = {}
+      defaults = {
+        environment = { ENABLE_DEBUG = "true" }
+      }
+      services = {}
     }
+
     stage = {
       name_prefix          = "stage-"
       path_prefix          = "/stage"
-      image_tag            = "stage"
+      image_tag            = lookup(var.image_tags, "stage", "stage")
       node_env             = "staging"
-      secret               = "stage"
+      secret_environment   = "stage"
       rule_priority_offset = 100
-      environment          = {}
       defaults             = { scale_on_cpu = 70, scale_out_cooldown = 60, scale_in_cooldown = 60 }
+      services             = {}
     }
+
     production = {
       name_prefix          = ""
       path_prefix          = ""
-      image_tag            = "latest"
+      image_tag            = lookup(var.image_tags, "production", "latest")
       node_env             = "production"
-      secret               = "prod"
+      secret_environment   = "prod"
       rule_priority_offset = 200
-      environment          = {}
       defaults             = { cpu = 512, memory = 1024, scale_on_cpu = 60, scale_out_cooldown = 60, scale_in_cooldown = 60 }
+      services             = {}
     }
   }
+  selected = { for name, environment in local.environments : name => environment if contains(var.environments, name) }
 
-  prefix     = "microservices"
-  cluster    = "microservices-cluster"
-  host_names = ["api.${coalesce(var.hosted_zone, "example.com")}"]
-  tags       = { Project = "microservices" }
+  cluster        = "microservices-cluster"
+  namespace_name = { for name, environment in local.selected : name => "${name}.microservices.local" }
+  host_names     = ["api.${var.zone}"]
+  tags           = { Project = "microservices" }
+  protected      = var.protect == null ? false : var.protect
 
   network = {
-    name = local.prefix
+    name = "microservices"
     cidr = "10.0.0.0/16"
     nat  = "single"
     subnets = {
@@ -78,6 +84,7 @@ locals {
     subnets         = ["public-a", "public-b"]
     security_groups = ["alb"]
     idle_timeout    = 60
+    default_service = null
     default_response = {
       status_code  = 404
       content_type = "application/json"
@@ -85,5 +92,5 @@ locals {
     }
   }
 
-  service_alarms = { cpu = 75, memory = 80, period = 60, evaluation_periods = 2 }
+  service_alarms = null
 }

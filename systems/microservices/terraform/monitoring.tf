@@ -3,7 +3,7 @@ module "monitoring" {
   source   = "../../../terraform/modules/monitoring"
   for_each = toset(var.environments)
 
-  name           = "${local.prefix}-${each.key}"
+  name           = "${local.network.name}-${each.key}"
   region         = var.region
   cluster        = local.cluster
   services       = [for service in values(local.services) : service.name if service.environment_name == each.key]

@@ -1,11 +1,11 @@
 output "url" {
-  description = "Where the services answer, each below its path."
+  description = "Where the platform answers."
   value       = module.alb.url
 }
 
-output "repository_urls" {
-  description = "Where images are pushed to."
-  value       = module.ecr.urls
+output "load_balancer_url" {
+  description = "Where the load balancer itself answers."
+  value       = module.alb.url
 }
 
 output "load_balancer_dns_name" {
@@ -25,12 +25,22 @@ output "service_names" {
 
 output "log_groups" {
   description = "Log groups of the services by key."
-  value       = { for key, service in module.services : key => service.log_group }
+  value       = { for key, service in local.enabled : key => service.log_group }
 }
 
 output "target_group_arns" {
   description = "ARNs of the target groups by key."
   value       = module.alb.target_group_arns
+}
+
+output "repository_urls" {
+  description = "Where images are pushed to."
+  value       = { for key, service in local.services : key => "${local.registry}/${service.repository}" }
+}
+
+output "name_servers" {
+  description = "Name servers to enter at the registrar, when the hosted zone is made here."
+  value       = var.hosted_zone == null ? [] : module.dns[0].name_servers
 }
 
 output "dashboard_names" {

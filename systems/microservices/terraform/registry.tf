@@ -1,7 +1,8 @@
 module "ecr" {
   source = "../../../terraform/modules/ecr"
+  count  = var.create_repositories ? 1 : 0
 
-  repositories = [for service in values(local.described) : service.repository]
+  repositories = distinct([for service in values(local.services) : service.repository])
   keep_images  = 100
-  force_delete = !var.protect
+  force_delete = !local.protected
 }

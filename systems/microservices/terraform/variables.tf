@@ -27,9 +27,21 @@ variable "image_registry" {
   default     = null
 }
 
+variable "overrides" {
+  description = "What single services have instead of what services.tf says: key of the service to any of its attributes."
+  type        = any
+  default     = {}
+}
+
 variable "enabled_services" {
   description = "Keys of the services that run; null for all, [] for everything but services."
   type        = list(string)
+  default     = null
+}
+
+variable "protect" {
+  description = "Whether load balancer, databases, repositories and secrets refuse to be deleted; null as the environment says."
+  type        = bool
   default     = null
 }
 
@@ -98,8 +110,14 @@ variable "wait_for_steady_state" {
   default     = false
 }
 
-variable "protect" {
-  description = "Whether the load balancer refuses to be deleted, and repositories and secrets are kept."
+variable "create_repositories" {
+  description = "Whether the image repositories are made here; false when they are there already, from another environment or by hand."
   type        = bool
-  default     = false
+  default     = true
+}
+
+variable "zone" {
+  description = "Domain that the host names end in."
+  type        = string
+  default     = "example.com"
 }

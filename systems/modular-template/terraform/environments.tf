@@ -1,22 +1,52 @@
-# What the environments differ in; everything else has one definition. Production has the plain names, every other
-# environment's end in its own.
+# What the environments differ in; everything else has one definition.
 locals {
   environments = {
-    dev  = { vpc = "10.1", name = "Development", suffix = "-dev", log_folder = "/dev", protected = false, services = {} }
-    itg  = { vpc = "10.2", name = "Integration", suffix = "-itg", log_folder = "/itg", protected = false, services = {} }
-    qua  = { vpc = "10.3", name = "Quality", suffix = "-qua", log_folder = "/qua", protected = false, services = {} }
-    prod = { vpc = "10.0", name = "Production", suffix = "", log_folder = "", protected = var.protect_production, services = {} }
+    dev = {
+      suffix           = "-dev"
+      vpc              = "10.1"
+      environment_name = "Development"
+      log_folder       = "/dev"
+      defaults         = {}
+      services         = {}
+    }
+
+    itg = {
+      suffix           = "-itg"
+      vpc              = "10.2"
+      environment_name = "Integration"
+      log_folder       = "/itg"
+      defaults         = {}
+      services         = {}
+    }
+
+    qua = {
+      suffix           = "-qua"
+      vpc              = "10.3"
+      environment_name = "Quality"
+      log_folder       = "/qua"
+      defaults         = {}
+      services         = {}
+    }
+
+    prod = {
+      suffix           = ""
+      vpc              = "10.0"
+      environment_name = "Production"
+      log_folder       = ""
+      defaults         = {}
+      services         = {}
+    }
   }
   environment = local.environments[var.environment]
 
-  suffix     = local.environment.suffix
-  cluster    = "modular-cluster${local.suffix}"
-  parameter  = "/modular${local.suffix}"
-  host_names = ["api.${coalesce(var.hosted_zone, "example.com")}"]
+  parameter  = "/modular${local.environment.suffix}"
+  cluster    = "modular-cluster${local.environment.suffix}"
+  host_names = ["api.${var.zone}"]
   tags       = { Project = "modular-template", Environment = var.environment }
+  protected  = var.protect == null ? false : var.protect
 
   network = {
-    name = "modular${local.suffix}"
+    name = "modular${local.environment.suffix}"
     cidr = "${local.environment.vpc}.0.0/16"
     nat  = "single"
     subnets = {
@@ -58,10 +88,11 @@ locals {
   }
 
   load_balancer = {
-    name            = "modular-alb${local.suffix}"
+    name            = "modular-alb${local.environment.suffix}"
     subnets         = ["public-a", "public-b"]
     security_groups = ["alb"]
     idle_timeout    = 60
+    default_service = null
     default_response = {
       status_code  = 404
       content_type = "application/json"
@@ -69,5 +100,5 @@ locals {
     }
   }
 
-  service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
+  service_alarms = null
 }

@@ -1,11 +1,22 @@
-# Every module publishes to the one topic and receives from its own queue.
 module "messaging" {
   source = "../../../terraform/modules/messaging"
 
-  name   = "modular${local.suffix}"
+  name   = local.network.name
   topics = ["events"]
   queues = {
-    for key in keys(local.databases) : key => { max_receive_count = 5, visibility_timeout_seconds = 30, message_retention_seconds = 345600 }
+    orders       = { max_receive_count = 5, visibility_timeout_seconds = 30, message_retention_seconds = 345600 }
+    sales        = { max_receive_count = 5, visibility_timeout_seconds = 30, message_retention_seconds = 345600 }
+    customer     = { max_receive_count = 5, visibility_timeout_seconds = 30, message_retention_seconds = 345600 }
+    inventory    = { max_receive_count = 5, visibility_timeout_seconds = 30, message_retention_seconds = 345600 }
+    organization = { max_receive_count = 5, visibility_timeout_seconds = 30, message_retention_seconds = 345600 }
+    sample       = { max_receive_count = 5, visibility_timeout_seconds = 30, message_retention_seconds = 345600 }
   }
-  subscriptions = { for key in keys(local.databases) : key => ["events"] }
+  subscriptions = {
+    orders       = ["events"]
+    sales        = ["events"]
+    customer     = ["events"]
+    inventory    = ["events"]
+    organization = ["events"]
+    sample       = ["events"]
+  }
 }

@@ -1,7 +1,7 @@
 module "monitoring" {
   source = "../../../terraform/modules/monitoring"
 
-  name           = "modular${local.suffix}"
+  name           = local.network.name
   region         = var.region
   cluster        = local.cluster
   services       = [for service in values(local.services) : service.name]

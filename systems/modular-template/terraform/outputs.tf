@@ -1,16 +1,11 @@
 output "url" {
-  description = "Where the modules answer."
+  description = "Where the platform answers."
   value       = module.alb.url
 }
 
-output "database_endpoints" {
-  description = "Host and port of each module's database."
-  value       = { for key, database in module.databases : key => database.endpoint }
-}
-
-output "queue_urls" {
-  description = "Queue of each module."
-  value       = module.messaging.queue_urls
+output "load_balancer_url" {
+  description = "Where the load balancer itself answers."
+  value       = module.alb.url
 }
 
 output "load_balancer_dns_name" {
@@ -30,7 +25,7 @@ output "service_names" {
 
 output "log_groups" {
   description = "Log groups of the services by key."
-  value       = { for key, service in module.services : key => service.log_group }
+  value       = { for key, service in local.enabled : key => service.log_group }
 }
 
 output "target_group_arns" {
@@ -38,7 +33,32 @@ output "target_group_arns" {
   value       = module.alb.target_group_arns
 }
 
+output "repository_urls" {
+  description = "Where images are pushed to."
+  value       = { for key, service in local.services : key => "${local.registry}/${service.repository}" }
+}
+
+output "name_servers" {
+  description = "Name servers to enter at the registrar, when the hosted zone is made here."
+  value       = var.hosted_zone == null ? [] : module.dns[0].name_servers
+}
+
 output "dashboard_name" {
   description = "Name of the dashboard."
   value       = module.monitoring.dashboard_name
+}
+
+output "database_endpoints" {
+  description = "Hosts and ports of the databases by key."
+  value       = { for key, database in module.databases : key => database.endpoint }
+}
+
+output "database_password_secret_arns" {
+  description = "Secrets with the databases' users and passwords by key."
+  value       = { for key, database in module.databases : key => database.password_secret_arn }
+}
+
+output "queue_urls" {
+  description = "Queues by key."
+  value       = module.messaging.queue_urls
 }

@@ -27,9 +27,21 @@ variable "image_registry" {
   default     = null
 }
 
+variable "overrides" {
+  description = "What single services have instead of what services.tf says: key of the service to any of its attributes."
+  type        = any
+  default     = {}
+}
+
 variable "enabled_services" {
   description = "Keys of the services that run; null for all, [] for everything but services."
   type        = list(string)
+  default     = null
+}
+
+variable "protect" {
+  description = "Whether load balancer, databases, repositories and secrets refuse to be deleted; null as the environment says."
+  type        = bool
   default     = null
 }
 
@@ -59,7 +71,7 @@ variable "create_hosted_zone" {
 variable "enable_alarms" {
   description = "Whether there are alarms."
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "alarm_actions" {
@@ -99,13 +111,13 @@ variable "wait_for_steady_state" {
 }
 
 variable "create_repositories" {
-  description = "Whether the image repositories are made here; false when another environment of the account has them already."
+  description = "Whether the image repositories are made here; false when they are there already, from another environment or by hand."
   type        = bool
   default     = true
 }
 
-variable "protect_production" {
-  description = "Whether load balancer and databases of production refuse to be deleted, and databases have a standby."
-  type        = bool
-  default     = false
+variable "zone" {
+  description = "Domain that the host names end in."
+  type        = string
+  default     = "example.com"
 }

@@ -1,4 +1,7 @@
 locals {
+  # 0 tasks by each apply: scaling must not bring them back.
+  stopped = var.desired_count_on_every_apply && var.desired_count == 0
+
   tracked = var.scaling == null ? {} : {
     for name, metric in {
       cpu      = { type = "ECSServiceAverageCPUUtilization", target = var.scaling.cpu, label = null }
@@ -14,8 +17,8 @@ resource "aws_appautoscaling_target" "this" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
   resource_id        = "service/${var.cluster}/${local.service.name}"
-  min_capacity       = var.scaling.min
-  max_capacity       = var.scaling.max
+  min_capacity       = local.stopped ? 0 : var.scaling.min
+  max_capacity       = local.stopped ? 0 : var.desired_count_on_every_apply ? max(var.scaling.max, var.desired_count) : var.scaling.max
 
   tags = var.tags
 }

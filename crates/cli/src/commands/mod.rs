@@ -19,6 +19,7 @@ pub(crate) mod scale;
 pub(crate) mod secret;
 pub(crate) mod status;
 pub(crate) mod stop_task;
+pub(crate) mod terraform;
 pub(crate) mod up;
 mod wait;
 

@@ -41,6 +41,8 @@ pub(crate) struct Resources {
     pub(crate) repositories: Option<Repositories>,
     /// Logs of the cluster.
     pub(crate) logs: Option<ClusterLogs>,
+    /// Name of the output that tells where the platform answers; `url` unless set.
+    pub(crate) url_output: Option<String>,
     /// Leaves old task definitions active, so that a service can be set back to them; `false`
     /// unless set.
     pub(crate) keep_revisions: Option<bool>,

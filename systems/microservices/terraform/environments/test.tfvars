@@ -1,2 +1,2 @@
-# One environment alone. The three share network and load balancer, so do not give each a state of its own.
+# One environment alone. They share network and load balancer, so do not give each a state of its own.
 environments = ["test"]

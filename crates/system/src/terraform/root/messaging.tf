@@ -1,0 +1,6 @@
+module "messaging" {
+  source = "<<modules>>/messaging"
+
+  name = local.network.name
+<<messaging>>
+}

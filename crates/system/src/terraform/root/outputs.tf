@@ -1,0 +1,115 @@
+output "<<url_output>>" {
+  description = "Where the platform answers."
+  value       = module.alb.url #if !cdn_front
+  value       = var.enable_cdn ? module.cdn[0].url : module.alb.url #if cdn_front
+}
+
+output "load_balancer_url" {
+  description = "Where the load balancer itself answers."
+  value       = module.alb.url
+}
+
+output "load_balancer_dns_name" {
+  description = "Host name of the load balancer."
+  value       = module.alb.dns_name
+}
+
+output "cluster_name" {
+  description = "Name of the cluster."
+  value       = module.ecs_cluster.name
+}
+
+output "service_names" {
+  description = "Names of the services by key."
+  value       = { for key, service in module.services : key => service.name } #if !workers
+  value       = merge({ for key, service in module.services : key => service.name }, { for key, service in module.workers : key => service.name }) #if workers
+}
+
+output "log_groups" {
+  description = "Log groups of the services by key."
+  value       = { for key, service in local.enabled : key => service.log_group }
+}
+
+output "target_group_arns" {
+  description = "ARNs of the target groups by key."
+  value       = module.alb.target_group_arns
+}
+
+#if forwards
+output "<<default_service>>_target_group_arn" {
+  description = "Target group of what answers where no rule does, for describe-target-health."
+  value       = module.alb.target_group_arns[local.load_balancer.default_service]
+}
+#end
+
+output "repository_urls" {
+  description = "Where images are pushed to."
+  value       = { for key, service in local.services : key => "${local.registry}/${service.repository}" }
+}
+
+output "name_servers" {
+  description = "Name servers to enter at the registrar, when the hosted zone is made here."
+  value       = var.hosted_zone == null ? [] : module.dns[0].name_servers
+}
+
+#if !shared
+output "dashboard_name" {
+  description = "Name of the dashboard."
+  value       = module.monitoring.dashboard_name
+}
+#end
+#if shared
+output "dashboard_names" {
+  description = "Names of the dashboards by environment."
+  value       = { for name, monitoring in module.monitoring : name => monitoring.dashboard_name }
+}
+#end
+
+#if databases
+output "database_endpoints" {
+  description = "Hosts and ports of the databases by key."
+  value       = { for key, database in module.databases : key => database.endpoint }
+}
+#end
+
+#if databases
+output "database_password_secret_arns" {
+  description = "Secrets with the databases' users and passwords by key."
+  value       = { for key, database in module.databases : key => database.password_secret_arn }
+}
+#end
+
+#if queues
+output "queue_urls" {
+  description = "Queues by key."
+  value       = module.messaging.queue_urls
+}
+#end
+
+#if cdn
+output "s3_bucket_name" {
+  description = "Bucket of the files; null without one."
+  value       = var.enable_cdn ? module.cdn[0].bucket : null
+}
+#end
+
+#if cdn
+output "frontend_url" {
+  description = "Where the CDN answers; null without one."
+  value       = var.enable_cdn ? module.cdn[0].url : null
+}
+#end
+
+#if cdn
+output "cloudfront_distribution_id" {
+  description = "Distribution, for invalidations after new files; null without one."
+  value       = var.enable_cdn ? module.cdn[0].distribution_id : null
+}
+#end
+
+#if pipeline
+output "pipeline_connection_arn" {
+  description = "Connection to confirm in the console; null without a pipeline."
+  value       = var.source_repository == null ? null : module.pipeline[0].connection_arn
+}
+#end

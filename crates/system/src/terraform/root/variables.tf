@@ -1,0 +1,165 @@
+#if !shared
+variable "environment" {
+  description = "Which environment this is: one of the keys in environments.tf."
+  type        = string
+  default     = "<<default_environment>>"
+
+  validation {
+    condition     = contains([<<environments>>], var.environment)
+    error_message = "Expected <<environments_told>>."
+  }
+}
+#end
+#if shared
+variable "environments" {
+  description = "Which environments there are: keys in environments.tf. The load balancer's alarms tell the last one's topic."
+  type        = list(string)
+  default     = [<<environments>>]
+
+  validation {
+    condition     = length(var.environments) > 0 && alltrue([for name in var.environments : contains([<<environments>>], name)])
+    error_message = "Expected some of <<environments_told>>."
+  }
+}
+#end
+
+variable "region" {
+  description = "Region; the zones in environments.tf belong to it."
+  type        = string
+  default     = "<<region>>"
+}
+
+#if image_tag
+variable "image_tag" {
+  description = "Tag of the images."
+  type        = string
+  default     = <<image_tag>>
+}
+#end
+#if image_tags
+variable "image_tags" {
+  description = "Tags of the images by environment; others take the one in environments.tf."
+  type        = map(string)
+  default     = {}
+}
+#end
+
+variable "image_registry" {
+  description = "Registry the images are pulled from; null for the account's own ECR."
+  type        = string
+  default     = null
+}
+
+variable "overrides" {
+  description = "What single services have instead of what services.tf says: key of the service to any of its attributes."
+  type        = any
+  default     = {}
+}
+
+variable "enabled_services" {
+  description = "Keys of the services that run; null for all, [] for everything but services."
+  type        = list(string)
+  default     = null
+}
+
+variable "protect" {
+  description = "Whether load balancer, databases, repositories and secrets refuse to be deleted; null as the environment says."
+  type        = bool
+  default     = null
+}
+
+variable "certificate_arn" {
+  description = "Certificate of the load balancer. With it port 443 serves and port 80 redirects there; null serves on port 80."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.certificate_arn == null ? true : can(regex("^arn:aws[a-z-]*:(acm|iam):", var.certificate_arn))
+    error_message = "Expected the ARN of a certificate of ACM, or null."
+  }
+}
+
+variable "hosted_zone" {
+  description = "Domain of a hosted zone of Route 53 for the host names in environments.tf, with a certificate unless there is one; null for none."
+  type        = string
+  default     = null
+}
+
+variable "create_hosted_zone" {
+  description = "Whether the hosted zone is made here; false finds it."
+  type        = bool
+  default     = false
+}
+
+variable "enable_alarms" {
+  description = "Whether there are alarms."
+  type        = bool
+  default     = <<enable_alarms>>
+}
+
+variable "alarm_actions" {
+  description = "Topics that alarms tell, besides the system's own."
+  type        = list(string)
+  default     = []
+}
+
+variable "alarm_emails" {
+  description = "Addresses that are told of alarms; each must confirm."
+  type        = list(string)
+  default     = []
+}
+
+variable "interface_endpoints" {
+  description = "AWS services the tasks reach without leaving the network; each costs per hour and zone."
+  type        = list(string)
+  default     = <<interface_endpoints>>
+}
+
+variable "flow_logs" {
+  description = "Whether the network's traffic is recorded."
+  type        = bool
+  default     = false
+}
+
+variable "keep_revisions" {
+  description = "Leaves old task definitions active, so that a service can be set back to them; they then stay after a destroy too."
+  type        = bool
+  default     = <<keep_revisions>>
+}
+
+variable "wait_for_steady_state" {
+  description = "Whether an apply waits until every deployment is complete."
+  type        = bool
+  default     = false
+}
+
+variable "create_repositories" {
+  description = "Whether the image repositories are made here; false when they are there already, from another environment or by hand."
+  type        = bool
+  default     = <<create_repositories>>
+}
+
+#if cdn
+variable "enable_cdn" {
+  description = "Whether there is a bucket with a CDN before it."
+  type        = bool
+  default     = <<enable_cdn>>
+}
+#end
+
+#if pipeline
+variable "source_repository" {
+  description = "Repository the pipeline builds, `owner/name`; null for no pipeline."
+  type        = string
+  default     = null
+}
+#end
+
+#if pipeline
+variable "source_branch" {
+  description = "Branch the pipeline builds."
+  type        = string
+  default     = "main"
+}
+#end
+<<inputs>> #if inputs

@@ -1,0 +1,7 @@
+module "ecr" {
+  source = "../../../terraform/modules/ecr"
+  count  = var.create_repositories ? 1 : 0
+
+  repositories = distinct([for service in values(local.services) : service.repository])
+  force_delete = !local.protected
+}
