@@ -29,13 +29,12 @@ mod suggest;
 mod system;
 mod terraform;
 
-pub use commands::{CommandOptions, ENVIRONMENT_TAG, SYSTEM_TAG};
+pub use commands::{CommandOptions, ENVIRONMENT_TAG, Existing, SYSTEM_TAG};
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use read::{FILE_NAME, MAX_FILE_BYTES};
 pub use schema::json_schema;
 pub use system::{
-    CustomMetric, Environment, Image, ImageOrigin, LoadBalancer, Nat, Network, ScalingPolicies,
-    Service, Subnet, System,
+    Environment, Image, ImageOrigin, LoadBalancer, Nat, Network, Scaling, Service, Subnet, System,
 };
 
 pub use terraform::{Root, terraform_root};

@@ -2,11 +2,13 @@
 locals {
   environments = {
     dev = {
-      vpc                             = "10.0"
-      databases_multi_az              = false
-      databases_backup_retention_days = 1
-      protected                       = false
-      defaults                        = { log_retention_days = 7 }
+      vpc                                = "10.0"
+      databases_multi_az                 = false
+      databases_backup_retention_days    = 1
+      monitoring_response_time_threshold = 3
+      monitoring_errors_threshold        = 25
+      protected                          = false
+      defaults                           = { log_retention_days = 7 }
       services = {
         app = {
           health_check_grace_period_seconds = 360
@@ -20,12 +22,14 @@ locals {
     }
 
     prod = {
-      vpc                             = "10.1"
-      databases_multi_az              = true
-      databases_backup_retention_days = 7
-      protected                       = true
-      defaults                        = {}
-      services                        = {}
+      vpc                                = "10.1"
+      databases_multi_az                 = true
+      databases_backup_retention_days    = 7
+      monitoring_response_time_threshold = 1
+      monitoring_errors_threshold        = 10
+      protected                          = true
+      defaults                           = {}
+      services                           = {}
     }
   }
   environment = local.environments[var.environment]
@@ -87,5 +91,5 @@ locals {
     default_response = null
   }
 
-  service_alarms = null
+  service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
 }

@@ -10,4 +10,16 @@ module "monitoring" {
   alarms_enabled = var.enable_alarms
   alarm_actions  = var.alarm_actions
   emails         = var.alarm_emails
+  response_time = {
+    threshold          = local.environment.monitoring_response_time_threshold
+    period             = 300
+    evaluation_periods = 2
+  }
+  errors = {
+    threshold          = local.environment.monitoring_errors_threshold
+    period             = 300
+    evaluation_periods = 2
+    source             = "targets"
+  }
+  unhealthy_hosts = { period = 300, evaluation_periods = 2 }
 }

@@ -11,6 +11,7 @@ locals {
       caches_node_type          = "cache.t4g.micro"
       caches_shards             = 1
       caches_replicas_per_shard = 0
+      monitoring_budget         = null
       network_nat               = "single"
       protected                 = false
       defaults                  = {}
@@ -29,6 +30,7 @@ locals {
       caches_node_type          = "cache.t4g.small"
       caches_shards             = 2
       caches_replicas_per_shard = 1
+      monitoring_budget         = null
       network_nat               = "single"
       protected                 = false
       defaults                  = {}
@@ -58,6 +60,7 @@ locals {
       caches_node_type          = "cache.t4g.medium"
       caches_shards             = 3
       caches_replicas_per_shard = 1
+      monitoring_budget         = 10000
       network_nat               = "per_zone"
       protected                 = true
       defaults                  = { log_retention_days = 30 }
@@ -150,5 +153,5 @@ locals {
     default_response = null
   }
 
-  service_alarms = null
+  service_alarms = { cpu = 80, memory = 80, period = 60, evaluation_periods = 3 }
 }

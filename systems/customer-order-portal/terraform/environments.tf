@@ -82,5 +82,5 @@ locals {
     default_response = null
   }
 
-  service_alarms = null
+  service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
 }

@@ -92,5 +92,5 @@ locals {
     }
   }
 
-  service_alarms = null
+  service_alarms = { cpu = 75, memory = 80, period = 60, evaluation_periods = 2 }
 }

@@ -100,5 +100,5 @@ locals {
     }
   }
 
-  service_alarms = null
+  service_alarms = { cpu = 80, memory = 80, period = 300, evaluation_periods = 2 }
 }

@@ -10,4 +10,6 @@ module "monitoring" {
   alarms_enabled = var.enable_alarms
   alarm_actions  = var.alarm_actions
   emails         = var.alarm_emails
+  response_time  = { threshold = 2, period = 60, evaluation_periods = 3 }
+  errors         = { threshold = 10, period = 60, evaluation_periods = 2, source = "load_balancer" }
 }

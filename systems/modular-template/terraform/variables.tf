@@ -71,7 +71,7 @@ variable "create_hosted_zone" {
 variable "enable_alarms" {
   description = "Whether there are alarms."
   type        = bool
-  default     = true
+  default     = false
 }
 
 variable "alarm_actions" {
