@@ -28,7 +28,8 @@ pub(super) fn label(platform: &Platform, input: &Value) -> Result<Answer, AwsErr
     let number = fields::number(input, "ParameterVersion");
     let number = number.unwrap_or_else(|| found.parameter.newest());
     let version = found.version(number);
-    let mut version = version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
+    let mut version =
+        version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
     let (labels, invalid): (Vec<&str>, Vec<&str>) =
         fields::texts(input, "Labels").into_iter().partition(|label| is_label(label));
     let mut commands = Vec::new();
@@ -63,7 +64,8 @@ pub(super) fn unlabel(platform: &Platform, input: &Value) -> Result<Answer, AwsE
     let found = asked(platform, input, "Name")?;
     let number = fields::number(input, "ParameterVersion").unwrap_or_default();
     let version = found.version(number);
-    let mut version = version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
+    let mut version =
+        version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
     let mut own = labels_of(&version.said);
     let (removed, invalid): (Vec<&str>, Vec<&str>) = fields::texts(input, "Labels")
         .into_iter()
