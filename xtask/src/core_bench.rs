@@ -53,10 +53,8 @@ struct Size {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if std::env::var_os(PURGE_DELAY).is_none() {
         let program = std::env::current_exe().context("finding this program")?;
-        let error = Command::new(program)
-            .args(std::env::args_os().skip(1))
-            .env(PURGE_DELAY, "-1")
-            .exec();
+        let error =
+            Command::new(program).args(std::env::args_os().skip(1)).env(PURGE_DELAY, "-1").exec();
         return Err(error).context("starting again with an allocator that keeps its memory");
     }
     println!("services  tasks    inputs    create CPU s  rollout CPU s  us/task  bytes/task");

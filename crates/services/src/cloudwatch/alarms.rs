@@ -2,6 +2,7 @@
 
 use neargate_core::Platform;
 use neargate_core::input::Command;
+use neargate_wire::read_json;
 use serde_json::{Value, json};
 
 use super::{history, invalid_combination, listed, validation};
@@ -337,7 +338,7 @@ pub(super) fn set_state(platform: &Platform, input: &Value) -> Result<Answer, Aw
         return Err(error::client("ResourceNotFound", format!("Unknown alarm: {name}")));
     };
     if let Some(data) = fields::text(input, "StateReasonData")
-        && serde_json::from_str::<Value>(data).is_err()
+        && read_json(data).is_err()
     {
         return Err(error::client("InvalidFormat", "StateReasonData is not valid JSON"));
     }
