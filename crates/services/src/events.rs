@@ -1,7 +1,8 @@
 //! Amazon EventBridge: rules and their targets on the default event bus. No event is sent.
 
 use neargate_core::Platform;
-use serde_json::{Map, Value, json};
+use neargate_wire::read_json;
+use serde_json::{Value, json};
 
 use crate::error::{self, AwsError};
 use crate::records::{Records, shown, table};
@@ -91,7 +92,7 @@ fn put_rule(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
         ));
     }
     if let Some(pattern) = pattern
-        && !serde_json::from_str::<Map<String, Value>>(pattern).is_ok_and(|p| !p.is_empty())
+        && !read_json(pattern).is_ok_and(|p| p.as_object().is_some_and(|p| !p.is_empty()))
     {
         let message = "Event pattern is not valid. Reason: Filter is not an object";
         return Err(error::client("InvalidEventPatternException", message));

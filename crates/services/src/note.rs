@@ -5,13 +5,14 @@
 
 use neargate_core::Platform;
 use neargate_core::input::Command;
+use neargate_wire::read_json;
 use serde_json::Value;
 
 /// The note on an ARN; an empty object when there is none.
 pub(crate) fn read(platform: &Platform, arn: &str) -> Value {
     platform
         .note(arn)
-        .and_then(|text| serde_json::from_str(text).ok())
+        .and_then(|text| read_json(text).ok())
         .unwrap_or_else(|| Value::Object(serde_json::Map::new()))
 }
 

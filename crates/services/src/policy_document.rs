@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use neargate_wire::read_json;
 use serde_json::Value;
 
 /// What a policy is for.
@@ -18,8 +19,7 @@ pub(crate) enum Kind {
 
 /// Whether IAM would take the document; the error is its message.
 pub(crate) fn check(text: &str, kind: Kind) -> Result<(), String> {
-    let document: Value =
-        serde_json::from_str(text).map_err(|_| "This policy contains invalid Json".to_owned())?;
+    let document = read_json(text).map_err(|_| "This policy contains invalid Json".to_owned())?;
     let syntax = || "Syntax errors in policy.".to_owned();
     let document = document.as_object().ok_or_else(syntax)?;
     if document.keys().any(|key| !["Version", "Id", "Statement"].contains(&key.as_str())) {

@@ -7,6 +7,7 @@
 
 use neargate_core::Platform;
 use neargate_core::input::Command;
+use neargate_wire::read_json;
 use serde_json::Value;
 
 use crate::arn;
@@ -30,7 +31,7 @@ impl Records {
 
     /// The record under that key.
     pub(crate) fn get(self, platform: &Platform, key: &str) -> Option<Value> {
-        read(platform.note(&self.subject(key))?)
+        read_json(platform.note(&self.subject(key))?).ok()
     }
 
     /// Whether there is a record under that key.
@@ -52,7 +53,7 @@ impl Records {
         let prefix = self.subject("").len();
         platform
             .notes_starting(&self.subject(start))
-            .filter_map(move |(subject, text)| Some((&subject[prefix..], read(text)?)))
+            .filter_map(move |(subject, text)| Some((&subject[prefix..], read_json(text).ok()?)))
     }
 
     /// Keeps the record under that key, in place of an earlier one.
@@ -72,10 +73,6 @@ pub(crate) fn shown(record: &Value) -> Value {
     let members = record.as_object().into_iter().flatten();
     let large = members.filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_uppercase()));
     Value::Object(large.map(|(name, value)| (name.clone(), value.clone())).collect())
-}
-
-fn read(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
 }
 
 /// How many ids were ever given out, so that none comes twice, also not after its owner is gone.

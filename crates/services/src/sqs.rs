@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use neargate_core::Platform;
+use neargate_wire::read_json;
 use serde_json::{Map, Value, json};
 
 use crate::error::{self, AwsError};
@@ -146,7 +147,10 @@ fn check(platform: &Platform, queue: &str, attribute: &str, value: &str) -> Resu
 }
 
 fn object(text: &str) -> Option<Map<String, Value>> {
-    serde_json::from_str(text).ok()
+    match read_json(text) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
+    }
 }
 
 /// SQS-DLQ-1.

@@ -11,6 +11,15 @@ use crate::error::Fault;
 use crate::scalar;
 use crate::shape::{Kind, Member, Service, ShapeId, TimestampFormat};
 
+/// Reads any JSON that stands in a text. Not generic, as `serde_json::from_str` is: what reads is
+/// compiled here, and optimized like this crate, not like that of whoever calls it.
+///
+/// # Errors
+/// When it is no JSON; says where and why.
+pub fn read_json(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
 /// Reads a body: one value, each key once, no deeper than `depth`.
 pub(crate) fn parse(body: &[u8], depth: usize) -> Result<Value, Fault> {
     let malformed = |error: serde_json::Error| Fault::Malformed(format!("Invalid JSON: {error}"));

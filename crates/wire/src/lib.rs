@@ -30,6 +30,7 @@ mod xml_decode;
 mod xml_encode;
 
 pub use error::AwsError;
+pub use json::read_json;
 pub use models::{ModelError, Models};
 pub use sigv4::Auth;
 pub use wire::{Limits, Wire};

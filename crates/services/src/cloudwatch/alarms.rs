@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use neargate_core::Platform;
 use neargate_core::alarm::{Alarm, AlarmCondition, AlarmSpec};
 use neargate_core::input::Command;
+use neargate_wire::read_json;
 use serde_json::{Value, json};
 
 use super::shapes::{read_alarm, word, write_alarm};
@@ -235,7 +236,7 @@ pub(super) fn set_state(platform: &Platform, input: &Value) -> Result<Answer, Aw
         return Err(error::client("ResourceNotFound", format!("Unknown alarm: {name}")));
     }
     let reason_data = fields::owned(input, "StateReasonData");
-    if reason_data.as_ref().is_some_and(|data| serde_json::from_str::<Value>(data).is_err()) {
+    if reason_data.as_ref().is_some_and(|data| read_json(data).is_err()) {
         return Err(error::client("InvalidFormat", "StateReasonData is not valid JSON"));
     }
     let Some(state) = word(input, "StateValue") else {

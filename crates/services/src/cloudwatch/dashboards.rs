@@ -1,6 +1,7 @@
 //! Dashboards: kept as they were sent, if they are what a dashboard is (CW-DSH-*).
 
 use neargate_core::Platform;
+use neargate_wire::read_json;
 use serde_json::{Value, json};
 
 use super::listed;
@@ -26,7 +27,7 @@ fn dashboard_arn(platform: &Platform, name: &str) -> String {
 /// What is wrong with a body: where, and why. CW-DSH-1, CW-DSH-2.
 fn mistakes(body: &str) -> Vec<(String, String)> {
     let mistake = |path: &str, why: String| vec![(path.to_owned(), why)];
-    let parsed: Value = match serde_json::from_str(body) {
+    let parsed = match read_json(body) {
         Ok(parsed) => parsed,
         Err(error) => {
             return mistake("", format!("The field DashboardBody must be a valid JSON: {error}"));

@@ -2,6 +2,7 @@
 
 use neargate_core::Platform;
 use neargate_images::{Encryption, RepositoryDetail, RepositorySettings, TagMutability};
+use neargate_wire::read_json;
 use serde_json::{Value, json};
 
 use super::{Asked, errors, in_store, time};
@@ -170,7 +171,7 @@ pub(super) fn policy(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
 pub(super) fn set_policy(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     in_store(platform, input, |asked, rooms| {
         let text = fields::owned(&asked.input, "policyText").unwrap_or_default();
-        if !serde_json::from_str::<Value>(&text).is_ok_and(|policy| policy.is_object()) {
+        if !read_json(&text).is_ok_and(|policy| policy.is_object()) {
             return Err(errors::invalid(
                 "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid \
                  repository policy provided'",

@@ -1,6 +1,7 @@
 //! Resource policies of the account, and the keys of groups: kept, and not acted on.
 
 use neargate_core::Platform;
+use neargate_wire::read_json;
 use serde_json::{Value, json};
 
 use super::{errors, group, subject};
@@ -16,7 +17,7 @@ pub(super) fn put(platform: &Platform, input: &Value) -> Result<Answer, AwsError
     let name = fields::text(input, "policyName")
         .ok_or_else(|| errors::invalid_parameter("policyName must be given."))?;
     let document = fields::text(input, "policyDocument").unwrap_or_default();
-    if !serde_json::from_str::<Value>(document).is_ok_and(|policy| policy.is_object()) {
+    if !read_json(document).is_ok_and(|policy| policy.is_object()) {
         return Err(errors::invalid_parameter("The policy document is not valid JSON."));
     }
     if !POLICIES.has(platform, name) && POLICIES.all(platform).count() >= MOST {

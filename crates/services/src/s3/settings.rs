@@ -2,6 +2,7 @@
 
 use neargate_core::Platform;
 use neargate_core::input::Command;
+use neargate_wire::read_json;
 use serde_json::{Value, json};
 
 use super::{SETTINGS, buckets, errors, under};
@@ -184,8 +185,9 @@ fn check<const WHICH: usize>(
     match WHICH {
         POLICY => {
             let text = value.as_str().unwrap_or_default();
-            let parsed: Option<Value> = serde_json::from_str(text).ok();
-            if !parsed.is_some_and(|policy| policy.is_object() && !policy["Statement"].is_null()) {
+            if !read_json(text)
+                .is_ok_and(|policy| policy.is_object() && !policy["Statement"].is_null())
+            {
                 let why = "Policies must be valid JSON and the first byte must be '{'";
                 return Err(errors::invalid("MalformedPolicy", why));
             }
@@ -253,8 +255,7 @@ pub(super) fn policy_status(platform: &Platform, input: &Value) -> Result<Answer
         let message = "The bucket policy does not exist";
         return Err(errors::not_configured("NoSuchBucketPolicy", message, &bucket));
     };
-    let policy: Value =
-        serde_json::from_str(policy.as_str().unwrap_or_default()).unwrap_or_default();
+    let policy = read_json(policy.as_str().unwrap_or_default()).unwrap_or_default();
     let statements = match &policy["Statement"] {
         Value::Array(statements) => statements.clone(),
         one => vec![one.clone()],

@@ -1,6 +1,7 @@
 //! Resource policies of secrets: kept, and not acted on.
 
 use neargate_core::Platform;
+use neargate_wire::read_json;
 use serde_json::{Value, json};
 
 use super::asked;
@@ -9,7 +10,7 @@ use crate::{Answer, fields, note};
 
 fn check(input: &Value) -> Result<(), AwsError> {
     let policy = fields::text(input, "ResourcePolicy").unwrap_or_default();
-    match serde_json::from_str::<Value>(policy) {
+    match read_json(policy) {
         Ok(Value::Object(_)) => Ok(()),
         _ => Err(error::client(
             "MalformedPolicyDocumentException",

@@ -5,7 +5,8 @@ mod topics;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use neargate_wire::read_json;
+use serde_json::Value;
 
 use crate::Table;
 use crate::error::{self, AwsError};
@@ -53,5 +54,5 @@ fn map(value: &Value) -> Attributes {
 }
 
 fn is_object(text: &str) -> bool {
-    serde_json::from_str::<Map<String, Value>>(text).is_ok()
+    read_json(text).is_ok_and(|value| value.is_object())
 }

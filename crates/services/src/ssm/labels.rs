@@ -3,7 +3,7 @@
 use neargate_core::Platform;
 use serde_json::{Value, json};
 
-use super::{SAID, asked, errors};
+use super::{VERSIONS, asked, errors, version_key};
 use crate::error::{self, AwsError};
 use crate::{Answer, fields};
 
@@ -28,15 +28,17 @@ pub(super) fn label(platform: &Platform, input: &Value) -> Result<Answer, AwsErr
     let number = fields::number(input, "ParameterVersion");
     let number = number.unwrap_or_else(|| found.parameter.newest());
     let version = found.version(number);
-    let version = version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
+    let mut version =
+        version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
     let (labels, invalid): (Vec<&str>, Vec<&str>) =
         fields::texts(input, "Labels").into_iter().partition(|label| is_label(label));
-    let mut said = found.said.clone();
-    for other in found.versions() {
+    let mut commands = Vec::new();
+    for mut other in found.versions() {
         let mut kept = labels_of(&other.said);
         if kept.iter().any(|label| labels.contains(&label.as_str())) {
             kept.retain(|label| !labels.contains(&label.as_str()));
-            said["versions"][other.number.to_string()]["Labels"] = json!(kept);
+            other.said["Labels"] = json!(kept);
+            commands.push(VERSIONS.put(&version_key(found.name(), other.number), &other.said));
         }
     }
     let mut own = labels_of(&version.said);
@@ -52,27 +54,25 @@ pub(super) fn label(platform: &Platform, input: &Value) -> Result<Answer, AwsErr
         );
         return Err(error::client("ParameterVersionLabelLimitExceeded", why));
     }
-    let mut labelled = version.said.clone();
-    labelled["Labels"] = json!(own);
-    said["versions"][number.to_string()] = labelled;
+    version.said["Labels"] = json!(own);
+    commands.push(VERSIONS.put(&version_key(found.name(), number), &version.said));
     let answer = json!({ "InvalidLabels": invalid, "ParameterVersion": number });
-    Answer::after(vec![SAID.put(found.name(), &said)], move |_| answer)
+    Answer::after(commands, move |_| answer)
 }
 
 pub(super) fn unlabel(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let found = asked(platform, input, "Name")?;
     let number = fields::number(input, "ParameterVersion").unwrap_or_default();
     let version = found.version(number);
-    let version = version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
+    let mut version =
+        version.ok_or_else(|| errors::no_version(&number.to_string(), found.name()))?;
     let mut own = labels_of(&version.said);
     let (removed, invalid): (Vec<&str>, Vec<&str>) = fields::texts(input, "Labels")
         .into_iter()
         .partition(|label| own.iter().any(|known| known == label));
     own.retain(|label| !removed.contains(&label.as_str()));
-    let mut said = found.said.clone();
-    let mut labelled = version.said.clone();
-    labelled["Labels"] = json!(own);
-    said["versions"][number.to_string()] = labelled;
+    version.said["Labels"] = json!(own);
+    let command = VERSIONS.put(&version_key(found.name(), number), &version.said);
     let answer = json!({ "RemovedLabels": removed, "InvalidLabels": invalid });
-    Answer::after(vec![SAID.put(found.name(), &said)], move |_| answer)
+    Answer::after(vec![command], move |_| answer)
 }

@@ -35,11 +35,15 @@ pub(crate) const OPERATIONS: Table = &[
     ("UnlabelParameterVersion", labels::unlabel),
 ];
 
-/// What is said of parameters, by their names: tags, and of each version what came with it.
+/// What is said of parameters, by their names: tags.
 const SAID: Records = table("ssm", "parameter");
+/// What came with a version, by [`version_key`]. A record each: a parameter has a hundred of them,
+/// and a new value is to cost no more than that value.
+const VERSIONS: Records = table("ssm", "parameter-version");
 
 /// A parameter and what was said of it.
 struct Found<'a> {
+    platform: &'a Platform,
     parameter: &'a Parameter,
     said: Value,
 }
@@ -59,19 +63,25 @@ impl<'a> Found<'a> {
 
     /// What was said of a version. One that came another way is like the one before it.
     fn said_of(&self, number: u64) -> Value {
-        let of = |number: u64| self.said["versions"].get(number.to_string());
-        let oldest = self.parameter.forgotten + 1;
-        let Some(said) = (oldest..=number).rev().find_map(of) else {
+        let of = |number: u64| {
+            let said = VERSIONS.get(self.platform, &version_key(self.name(), number))?;
+            Some((number, said))
+        };
+        let Some((like, mut said)) = (self.oldest()..=number).rev().find_map(of) else {
             // Who gave it a value without saying more has sealed it.
             let at = self.parameter.changed_at;
             return json!({ "Type": "SecureString", "at": at.0 });
         };
-        let mut said = said.clone();
-        if of(number).is_none() {
+        if like != number {
             said["at"] = json!(self.parameter.changed_at.0);
             said["Labels"] = json!([]);
         }
         said
+    }
+
+    /// The number of the oldest version that is kept.
+    fn oldest(&self) -> u64 {
+        self.parameter.forgotten + 1
     }
 
     fn version(&self, number: u64) -> Option<Version<'a>> {
@@ -85,7 +95,7 @@ impl<'a> Found<'a> {
     }
 
     fn versions(&self) -> impl Iterator<Item = Version<'a>> {
-        let numbers = self.parameter.forgotten + 1..=self.parameter.newest();
+        let numbers = self.oldest()..=self.parameter.newest();
         numbers.filter_map(|number| self.version(number))
     }
 
@@ -103,7 +113,12 @@ impl<'a> Found<'a> {
 fn find<'a>(platform: &'a Platform, name: &str) -> Option<Found<'a>> {
     let parameter = platform.parameter(name)?;
     let said = SAID.get(platform, name).unwrap_or_else(|| json!({}));
-    Some(Found { parameter, said })
+    Some(Found { platform, parameter, said })
+}
+
+/// Under which a version is in [`VERSIONS`]; no name has a colon.
+fn version_key(name: &str, number: u64) -> String {
+    format!("{name}:{number}")
 }
 
 /// A name out of a name or an ARN.

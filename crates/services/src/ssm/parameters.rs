@@ -5,7 +5,7 @@ use neargate_core::input::Command;
 use neargate_core::secrets::PARAMETER_VERSIONS;
 use serde_json::{Value, json};
 
-use super::{SAID, asked, errors, find, name_of};
+use super::{SAID, VERSIONS, asked, errors, find, name_of, version_key};
 use crate::error::{self, AwsError};
 use crate::{Answer, fields, note, tags};
 
@@ -112,40 +112,42 @@ pub(super) fn put(platform: &Platform, input: &Value) -> Result<Answer, AwsError
     version["Tier"] = json!(tier);
     version["at"] = json!(platform.now().0);
     let number = newest.as_ref().map_or(1, |version| version.number + 1);
-    let mut said = old.as_ref().map_or_else(|| json!({}), |found| found.said.clone());
+    let mut kept = vec![VERSIONS.put(&version_key(&name, number), &version)];
     if let Some(found) = &old {
-        let oldest = found.parameter.forgotten + 1;
         if found.parameter.versions.len() >= PARAMETER_VERSIONS {
-            if let Some((label, _)) = found.labels().iter().find(|(_, on)| **on == oldest) {
+            let oldest = found.oldest();
+            if let Some(label) = fields::texts(&found.said_of(oldest), "Labels").first() {
                 let why = format!(
                     "The oldest version, {oldest}, of parameter {name} can't be deleted, because \
                      it has the label {label}. Move the label to another version."
                 );
                 return Err(error::client("ParameterMaxVersionLimitExceeded", why));
             }
-            if let Some(versions) = said["versions"].as_object_mut() {
-                versions.remove(&oldest.to_string());
-            }
+            kept.push(VERSIONS.remove(&version_key(&name, oldest)));
         }
     } else {
+        let mut said = json!({});
         tags::note(&mut said, &tags::read(fields::list(input, "Tags"), tags::LARGE));
+        kept.push(SAID.put(&name, &said));
     }
-    said["versions"][number.to_string()] = version;
-    let kept = SAID.put(&name, &said);
     let answer = json!({ "Version": number, "Tier": tier });
     Answer::here(move |_, rooms| {
-        let put = Command::PutParameter { name, value: rooms.seal(&value) };
-        Answer::after(vec![put, kept], move |_| answer)
+        let mut commands = vec![Command::PutParameter { name, value: rooms.seal(&value) }];
+        commands.extend(kept);
+        Answer::after(commands, move |_| answer)
     })
 }
 
-fn forget(name: &str) -> [Command; 2] {
-    [Command::DeleteParameter { name: name.to_owned() }, SAID.remove(name)]
+fn forget(platform: &Platform, name: &str) -> Vec<Command> {
+    let mut commands = vec![Command::DeleteParameter { name: name.to_owned() }, SAID.remove(name)];
+    let versions = VERSIONS.starting(platform, &format!("{name}:"));
+    commands.extend(versions.map(|(key, _)| VERSIONS.remove(key)));
+    commands
 }
 
 pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let found = asked(platform, input, "Name")?;
-    Answer::after(forget(found.name()).into(), |_| json!({}))
+    Answer::after(forget(platform, found.name()), |_| json!({}))
 }
 
 pub(super) fn delete_several(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
@@ -155,6 +157,6 @@ pub(super) fn delete_several(platform: &Platform, input: &Value) -> Result<Answe
     let (there, missing): (Vec<&str>, Vec<&str>) =
         names.into_iter().partition(|name| platform.parameter(name).is_some());
     let answer = json!({ "DeletedParameters": there, "InvalidParameters": missing });
-    let commands = there.into_iter().flat_map(forget).collect();
+    let commands = there.into_iter().flat_map(|name| forget(platform, name)).collect();
     Answer::after(commands, move |_| answer)
 }

@@ -165,6 +165,31 @@ fn versions_are_kept_with_what_came_with_them() {
     );
 }
 
+/// A hundred versions are kept. What came with a version goes with it, and all of it with the
+/// parameter.
+#[test]
+fn versions_are_forgotten_with_what_came_with_them() {
+    let mut rig = Rig::new();
+    let kept = |rig: &Rig| rig.platform.notes_starting("record:ssm/parameter-version/").count();
+    put(&mut rig, "/ab", "String", "another");
+    for number in 0..101 {
+        put(&mut rig, "/a", "String", &format!("value {number}"));
+    }
+    assert_eq!(kept(&rig), 101);
+    let history = ssm(&mut rig, "GetParameterHistory", json!({ "Name": "/a", "MaxResults": 1 }));
+    assert_eq!(history["Parameters"][0]["Version"], 2);
+    let label = json!({ "Name": "/a", "ParameterVersion": 2, "Labels": ["live"] });
+    ssm(&mut rig, "LabelParameterVersion", label.clone());
+    let input = json!({ "Name": "/a", "Value": "one too many", "Overwrite": true });
+    let (code, why) = rig.refuses("ssm", "PutParameter", input.clone());
+    assert_eq!(code, "ParameterMaxVersionLimitExceeded");
+    assert!(why.contains("live"), "{why}");
+    ssm(&mut rig, "UnlabelParameterVersion", label);
+    assert_eq!(ssm(&mut rig, "PutParameter", input)["Version"], 102);
+    ssm(&mut rig, "DeleteParameter", json!({ "Name": "/a" }));
+    assert_eq!(kept(&rig), 1);
+}
+
 #[test]
 fn values_and_names_have_their_bounds() {
     let mut rig = Rig::new();
