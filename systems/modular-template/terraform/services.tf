@@ -91,11 +91,13 @@ locals {
       },
       service,
       lookup(local.environment.services, key, {}),
+      lookup(var.overrides, key, {}),
       {
         environment = merge(
           local.defaults.environment,
           { Messaging__AwsMessaging__SqsQueueUrl = module.messaging.queue_urls[key] },
           lookup(service, "environment", {}),
+          lookup(lookup(var.overrides, key, {}), "environment", {}),
         )
         secrets = merge(
           local.defaults.secrets,
@@ -104,6 +106,7 @@ locals {
             ConnectionStrings__Cache    = "${local.parameter}/redis-connection"
           },
           lookup(service, "secrets", {}),
+          lookup(lookup(var.overrides, key, {}), "secrets", {}),
         )
       },
     )

@@ -21,6 +21,12 @@ variable "image_tag" {
   default     = "latest"
 }
 
+variable "overrides" {
+  description = "Attributes of single services by key, over everything in services.tf and environments.tf."
+  type        = any
+  default     = {}
+}
+
 variable "image_registry" {
   description = "Registry the images are pulled from; null for the account's own ECR."
   type        = string
