@@ -48,6 +48,7 @@ fn terraform_and_the_description_give_the_same_platform() {
             scope.spawn(|| {
                 while let Some(case) = next() {
                     if let Err(why) = case.run() {
+                        say(&format!("{case} failed"));
                         failures.lock().expect("unbroken").push(format!("== {case}\n{why:#}"));
                     }
                 }
