@@ -72,7 +72,9 @@ pub(crate) fn environment(
     default("AWS_REGION", region.to_owned());
     default("AWS_DEFAULT_REGION", region.to_owned());
     default("HOSTNAME", host_name(launch));
-    if let (true, Some(port)) = (surroundings.is_shared(), definition.ports.first()) {
+    // Neargate's own programs have no other way to know which port they are mapped to.
+    let port = definition.ports.first();
+    if let (true, Some(port)) = (surroundings.is_shared() || image.fixed_arguments, port) {
         default("PORT", port.container_port.to_string());
     }
     environment.extend(definition.environment.clone());
@@ -221,6 +223,14 @@ mod tests {
     }
 
     fn environment_of(container: &ContainerDefinition, image: &Pulled) -> BTreeMap<String, String> {
+        environment_where(false, container, image)
+    }
+
+    fn environment_where(
+        isolated: bool,
+        container: &ContainerDefinition,
+        image: &Pulled,
+    ) -> BTreeMap<String, String> {
         let definition = TaskDefinition {
             family: "api".into(),
             revision: 3,
@@ -245,7 +255,7 @@ mod tests {
             public_ip: false,
         };
         let surroundings = Surroundings {
-            isolated: false,
+            isolated,
             dns: "127.0.0.1:5300",
             binary: Path::new("/opt/neargate"),
             path: Some("/usr/bin"),
@@ -303,6 +313,15 @@ mod tests {
         container.environment.insert("PORT".into(), "9".into());
         assert_eq!(environment_of(&container, &image(false))["PORT"], "9");
         assert!(!environment_of(&container, &image(false)).contains_key("NEARGATE_COMMAND"));
+    }
+
+    /// A definition made for AWS does not say it, and a real image knows it by itself.
+    #[test]
+    fn a_stand_in_is_told_its_port_also_in_a_network_of_its_own() {
+        let mut container = container("", "");
+        container.ports = vec![PortMapping { container_port: 8000, name: None }];
+        assert_eq!(environment_where(true, &container, &image(true))["PORT"], "8000");
+        assert!(!environment_where(true, &container, &image(false)).contains_key("PORT"));
     }
 
     /// ECS-TD-13: CMD runs the words, CMD-SHELL a shell; periods follow the pace, the time-out not.

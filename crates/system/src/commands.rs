@@ -1,7 +1,6 @@
 //! From a description to what the platform is told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 
 use neargate_core::input::Command;
 use neargate_core::load_balancer::{ListenerSpec, LoadBalancerSpec};
@@ -9,9 +8,8 @@ use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
 use neargate_core::service::ServiceName;
 use neargate_core::task_definition::TaskDefinition;
 
-use crate::loopback;
-use crate::resolve::network::default_group;
-use crate::system::{Environment, Image, ImageOrigin, LoadBalancer, Nat, Service, System};
+use crate::resolve::network::{default_group, default_group_name};
+use crate::system::{Environment, LoadBalancer, Nat, Service, System};
 
 /// The label that says which system a service belongs to.
 pub const SYSTEM_TAG: &str = "neargate:system";
@@ -23,8 +21,6 @@ pub const ENVIRONMENT_TAG: &str = "neargate:environment";
 pub struct CommandOptions {
     /// Let the machine choose the port of every listener, instead of the described `hostPort`.
     pub ephemeral_ports: bool,
-    /// Map all subnets into 127.H.0.0/16 with this H (process driver). 127.H.0.x is left free.
-    pub loopback_network: Option<u8>,
 }
 
 /// What a platform has that may belong to a system, each with its labels.
@@ -59,37 +55,27 @@ impl System {
         let networks = selected.iter().map(|environment| &environment.network);
         for network in networks.clone() {
             if seen.insert(("vpc", network.name.as_str())) {
-                let (base, prefix) = match options.loopback_network {
-                    Some(h) => (Ipv4Addr::new(127, h, 0, 0), 16),
-                    None => network.cidr,
-                };
-                commands.push(Command::PutVpc(VpcSpec {
-                    name: network.name.clone(),
-                    base,
-                    prefix,
-                }));
+                let (base, prefix) = network.cidr;
+                let name = network.name.clone();
+                commands.push(Command::PutVpc(VpcSpec { name, base, prefix }));
             }
         }
-        let loopback = options.loopback_network.map(|h| loopback::map(&self.environments, h));
         for network in networks.clone() {
             for subnet in &network.subnets {
                 if !seen.insert(("subnet", subnet.name.as_str())) {
                     continue;
                 }
-                let mapped = loopback.as_ref().and_then(|map| map.get(subnet.name.as_str()));
-                let (base, prefix) = mapped.map_or(subnet.cidr, |base| (*base, 24));
                 commands.push(Command::PutSubnet(SubnetSpec {
                     name: subnet.name.clone(),
                     vpc: network.name.clone(),
-                    internet: match network.nat {
-                        _ if subnet.public => Internet::Gateway,
-                        _ if subnet.isolated => Internet::None,
-                        Nat::Single | Nat::PerZone => Internet::Nat,
-                        Nat::None => Internet::None,
+                    internet: match (subnet.public, network.nat) {
+                        (true, _) => Internet::Gateway,
+                        (false, Nat::Single | Nat::PerZone) if !subnet.isolated => Internet::Nat,
+                        (false, _) => Internet::None,
                     },
                     zone: subnet.zone.clone(),
-                    base,
-                    prefix,
+                    base: subnet.cidr.0,
+                    prefix: subnet.cidr.1,
                 }));
             }
         }
@@ -100,7 +86,12 @@ impl System {
                 }
             }
             // Of every VPC, unless the description gives its own.
-            let default = default_group(&network.name);
+            let name = default_group_name(&network.name);
+            let mut services = self.environments.iter().flat_map(|e| &e.services);
+            let default = default_group(
+                &network.name,
+                services.any(|s| s.spec.security_groups.contains(&name)),
+            );
             let described = network.security_groups.iter().any(|g| g.name == default.name);
             if !described && seen.insert(("default group", network.name.as_str())) {
                 commands.push(Command::PutSecurityGroup(default));
@@ -134,7 +125,7 @@ impl System {
         }
         for environment in &selected {
             for service in &environment.services {
-                let definition = self.local_definition(environment, service);
+                let definition = self.labelled_definition(environment, service);
                 commands.push(Command::PutTaskDefinition(Box::new(definition)));
             }
         }
@@ -265,31 +256,10 @@ impl System {
         ]
     }
 
-    /// The definition as it runs here: stand-ins are told their port and health path, which a
-    /// real application knows by itself. What the description says wins.
-    fn local_definition(&self, environment: &Environment, service: &Service) -> TaskDefinition {
+    /// The definition with its labels.
+    fn labelled_definition(&self, environment: &Environment, service: &Service) -> TaskDefinition {
         let mut definition = service.task_definition.clone();
         definition.tags.extend(self.own_tags(environment));
-        let binding = service.spec.load_balancers.first();
-        for container in &mut definition.containers {
-            let stand_in = self.image(&container.image).map(|Image { origin, .. }| origin);
-            if stand_in != Some(&ImageOrigin::StandIn) {
-                continue;
-            }
-            let mut unset = |name: &str, value: String| {
-                if !container.secrets.contains_key(name) {
-                    container.environment.entry(name.to_owned()).or_insert(value);
-                }
-            };
-            if let Some(port) = container.ports.first() {
-                unset("PORT", port.container_port.to_string());
-            }
-            if let (Some(group), Some(binding)) = (&service.target_group, binding)
-                && binding.container == container.name
-            {
-                unset("STANDIN_HEALTH_PATH", group.health_check.path.clone());
-            }
-        }
         definition
     }
 }

@@ -19,7 +19,6 @@ mod commands;
 mod diagnostics;
 mod document;
 mod layers;
-mod loopback;
 mod node;
 mod read;
 mod resolve;

@@ -99,7 +99,7 @@ pub struct Subnet {
     pub cidr: (Ipv4Addr, u8),
     /// Has a route to the internet gateway.
     pub public: bool,
-    /// Has no route out of the network.
+    /// Has no route out, whatever NAT gateways there are.
     pub isolated: bool,
 }
 

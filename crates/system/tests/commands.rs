@@ -9,6 +9,7 @@ use neargate_core::alarm::{
     MissingData, Statistic, Threshold, Watched,
 };
 use neargate_core::input::Command;
+use neargate_core::network::Internet;
 use neargate_core::service::ServiceName;
 use neargate_system::{
     CommandOptions, ENVIRONMENT_TAG, Existing, SYSTEM_TAG, System, load, load_text,
@@ -26,8 +27,8 @@ fn all(system: &System) -> Vec<&str> {
     system.environments.iter().map(|environment| environment.name.as_str()).collect()
 }
 
-fn loopback() -> CommandOptions {
-    CommandOptions { ephemeral_ports: true, loopback_network: Some(77) }
+fn free_ports() -> CommandOptions {
+    CommandOptions { ephemeral_ports: true }
 }
 
 /// Whatever a command refers to has been put by an earlier one.
@@ -39,7 +40,7 @@ fn nothing_is_referred_to_before_it_exists() {
         let mut selections: Vec<Vec<&str>> = every.iter().map(|one| vec![*one]).collect();
         selections.push(every);
         for selection in selections {
-            check_order(&system.commands(&selection, &loopback()));
+            check_order(&system.commands(&selection, &free_ports()));
         }
     }
 }
@@ -138,13 +139,16 @@ fn the_same_description_gives_the_same_commands() {
         let (one, other) = (system(name), system(name));
         let environments = all(&one);
         assert_eq!(
-            one.commands(&environments, &loopback()),
-            other.commands(&environments, &loopback())
+            one.commands(&environments, &free_ports()),
+            other.commands(&environments, &free_ports())
         );
         // Nor does it matter in which order environments are named.
         let mut backwards = environments.clone();
         backwards.reverse();
-        assert_eq!(one.commands(&environments, &loopback()), one.commands(&backwards, &loopback()));
+        assert_eq!(
+            one.commands(&environments, &free_ports()),
+            one.commands(&backwards, &free_ports())
+        );
     }
 }
 
@@ -177,47 +181,51 @@ fn an_environment_of_its_own_brings_only_its_own() {
     assert_eq!(services, 15);
 }
 
-/// The loopback map: distinct /24s below 127.H, nothing in 127.H.0, the same for every selection.
+/// Networks are as described on every machine: where tasks get other addresses is not said here.
 #[test]
-fn subnets_are_mapped_to_loopback_networks_of_their_own() {
+fn subnets_have_the_described_ranges_and_ways_out() {
     let system = system("broxiva");
-    let subnets = |environments: &[&str]| -> BTreeMap<String, (Ipv4Addr, u8)> {
-        system
-            .commands(environments, &loopback())
-            .iter()
-            .filter_map(|command| match command {
-                Command::PutSubnet(s) => Some((s.name.clone(), (s.base, s.prefix))),
-                _ => None,
-            })
-            .collect()
+    let commands = system.commands(&["prod"], &free_ports());
+    let subnets: BTreeMap<&str, (Ipv4Addr, u8, Internet)> = commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::PutSubnet(s) => Some((s.name.as_str(), (s.base, s.prefix, s.internet))),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(subnets.len(), 9);
+    let third = |byte| Ipv4Addr::new(10, 0, byte, 0);
+    assert_eq!(subnets["broxiva-prod-public-a"], (third(101), 24, Internet::Gateway));
+    assert_eq!(subnets["broxiva-prod-private-b"], (third(2), 24, Internet::Nat));
+    assert_eq!(subnets["broxiva-prod-database-c"], (third(203), 24, Internet::None));
+}
+
+/// The default group of a VPC lets something through only where a service has no other group.
+#[test]
+fn the_default_group_is_shut_where_nothing_uses_it() {
+    let default_group = |system: &System| {
+        let commands = system.commands(&all(system), &free_ports());
+        let groups = commands.into_iter().filter_map(|command| match command {
+            Command::PutSecurityGroup(group) if group.name.ends_with("-default") => Some(group),
+            _ => None,
+        });
+        groups.last().expect("a default group")
     };
-    let together = subnets(&all(&system));
-    assert_eq!(together.len(), 27);
-    let mut thirds = BTreeSet::new();
-    for (name, (base, prefix)) in &together {
-        let [first, second, third, last] = base.octets();
-        assert_eq!((first, second, last, *prefix), (127, 77, 0, 24), "{name}");
-        assert_ne!(third, 0, "{name}");
-        assert!(thirds.insert(third), "{name} shares 127.77.{third}.0/24");
-    }
-    for environment in all(&system) {
-        for (name, place) in subnets(&[environment]) {
-            assert_eq!(together[&name], place, "{name} depends on what else is up");
-        }
-    }
-    // The third byte is the described one where nobody else has it.
-    let dev = together["broxiva-dev-private-a"].0;
-    assert_eq!(dev, Ipv4Addr::new(127, 77, 1, 0));
-    // Without a loopback network the described ranges stand.
-    let plain = system.commands(&["prod"], &CommandOptions::default());
-    assert!(plain.iter().any(|command| matches!(command,
-        Command::PutSubnet(s) if s.base == Ipv4Addr::new(10, 0, 101, 0) && s.prefix == 24)));
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems/microservices/neargate.yaml");
+    let text = std::fs::read_to_string(file).expect("readable");
+    let group = default_group(&system("microservices"));
+    assert!(group.ingress.is_empty() && group.egress.is_empty(), "{group:?}");
+    let without = text.replace("  securityGroups: [tasks]\n  port", "  port");
+    assert_ne!(without, text);
+    let group = default_group(&load_text(Path::new("neargate.yaml"), &without).expect("valid"));
+    assert!(group.ingress.len() == 1 && group.egress.len() == 1, "{group:?}");
 }
 
 #[test]
-fn services_are_labelled_and_stand_ins_told_what_they_stand_in_for() {
+fn what_is_made_is_labelled() {
     let system = system("backend-booking");
-    let commands = system.commands(&["dev"], &loopback());
+    let commands = system.commands(&["dev"], &free_ports());
     for command in &commands {
         match command {
             Command::PutService(service) => {
@@ -226,20 +234,13 @@ fn services_are_labelled_and_stand_ins_told_what_they_stand_in_for() {
             }
             Command::PutListener(listener) => assert_eq!(listener.host_port, 0),
             Command::PutTaskDefinition(definition) => {
-                let variables = &definition.containers[0].environment;
-                let told = (variables.get("PORT"), variables.get("STANDIN_HEALTH_PATH"));
-                if definition.family == "backend-booking-dev" {
-                    assert_eq!(told, (Some(&"8000".to_owned()), Some(&"/health/".to_owned())));
-                } else {
-                    assert_eq!(told, (None, None), "a worker has neither");
-                }
+                assert_eq!(definition.tags[SYSTEM_TAG], "backend-booking");
             }
             _ => {}
         }
     }
-    // As it would be registered on AWS, the definition knows nothing of stand-ins.
-    let described = format!("{:?}", system.environments);
-    assert!(!described.contains("STANDIN_"));
+    // As it would be registered on AWS, a definition knows nothing of stand-ins.
+    assert!(!format!("{commands:?}").contains("STANDIN_"));
 }
 
 #[test]
@@ -284,7 +285,7 @@ fn what_is_no_longer_described_goes() {
         alarms: alarms.map(|(name, tags)| (name.to_owned(), tags)).into(),
     };
     let obsolete = |environments: &[&str]| {
-        system.obsolete(&existing, &system.commands(environments, &loopback()), environments)
+        system.obsolete(&existing, &system.commands(environments, &free_ports()), environments)
     };
     let delete = |service: &str| Command::DeleteService { service: name(service), force: true };
     let mut expected = vec![
@@ -455,7 +456,7 @@ fn cp_45_80_alarms_are_off_unless_wanted() {
         let system = system(name);
         for environment in all(&system) {
             assert_eq!(names(&alarms(&system, &[environment])), [""; 0]);
-            let commands = system.commands(&[environment], &loopback());
+            let commands = system.commands(&[environment], &free_ports());
             let targets = commands.iter().filter(|c| matches!(c, Command::PutScalableTarget(_)));
             assert_eq!(targets.count(), services, "{name} {environment}");
             let policies = commands.iter().filter(|c| matches!(c, Command::PutScalingPolicy(_)));

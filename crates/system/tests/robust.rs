@@ -20,7 +20,7 @@ fn survives(text: &str) {
     match load_text(Path::new("neargate.yaml"), text) {
         Ok(system) => {
             let all: Vec<&str> = system.environments.iter().map(|e| e.name.as_str()).collect();
-            let options = CommandOptions { ephemeral_ports: true, loopback_network: Some(1) };
+            let options = CommandOptions { ephemeral_ports: true };
             let _ = system.commands(&all, &options);
         }
         Err(problems) => {

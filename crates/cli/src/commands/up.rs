@@ -1,14 +1,13 @@
 //! `neargate up`
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use neargate_core::input::Command;
 use neargate_core::service::ServiceName;
-use neargate_engine::api::{ImageSource, PlatformView, Status};
+use neargate_engine::api::{ImageSource, PlatformView};
 use neargate_system::{CommandOptions, Existing, ImageOrigin, System};
 
 use super::down::take_down;
@@ -97,7 +96,7 @@ impl Up {
         if let (true, Some(note)) = (started, &status.driver_note) {
             out::note(&format!("driver {}: {note}\n", status.driver));
         }
-        let goal = match self.apply(&mut client, &status, &system, &environments) {
+        let goal = match self.apply(&mut client, &system, &environments) {
             Ok(goal) => goal,
             Err(failure) => {
                 // Nothing changed also means: no engine that was not there before.
@@ -143,14 +142,10 @@ impl Up {
     fn apply(
         &self,
         client: &mut Client,
-        status: &Status,
         system: &System,
         environments: &[&str],
     ) -> Result<Goal, Failure> {
-        let options = CommandOptions {
-            ephemeral_ports: self.ephemeral_ports,
-            loopback_network: loopback_network(&status.dns),
-        };
+        let options = CommandOptions { ephemeral_ports: self.ephemeral_ports };
         let before = client.platform()?;
         let plan = plan(system, environments, &options, &before);
         let made_up = client.missing_secrets(plan.secrets.clone())?;
@@ -255,12 +250,6 @@ pub(crate) fn host_ports(system: &System) -> Vec<u16> {
     ports.into_iter().collect()
 }
 
-/// The H of the engine's own network 127.H.0.0/16, from the address of its DNS server 127.H.0.2.
-fn loopback_network(dns: &str) -> Option<u8> {
-    let address: Ipv4Addr = dns.rsplit_once(':')?.0.parse().ok()?;
-    address.is_loopback().then(|| address.octets()[1])
-}
-
 fn plan(
     system: &System,
     environments: &[&str],
@@ -333,16 +322,4 @@ pub(super) fn image_sources(system: &System) -> BTreeMap<String, ImageSource> {
             Some((repository.clone(), source))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_network_is_read_from_the_dns_address() {
-        assert_eq!(loopback_network("127.77.0.2:53"), Some(77));
-        assert_eq!(loopback_network("10.0.0.2:53"), None);
-        assert_eq!(loopback_network("nonsense"), None);
-    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use super::config::{Config, Role};
+use super::config::{Config, DEFAULT_HEALTH_PATH, Role};
 use super::heartbeat;
 
 /// Below the shortest time-out of an ECS health check (ECS-TD-13: 2 s), so that the reason is ours.
@@ -18,7 +18,8 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     match config.role {
         Role::Server { host, port } => {
             let host = if host == Ipv4Addr::UNSPECIFIED { Ipv4Addr::LOCALHOST } else { host };
-            probe(SocketAddrV4::new(host, port), &config.health_path)
+            let path = config.health_path.as_deref().unwrap_or(DEFAULT_HEALTH_PATH);
+            probe(SocketAddrV4::new(host, port), path)
         }
         Role::Worker => heartbeat_is_fresh(config),
     }

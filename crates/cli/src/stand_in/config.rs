@@ -15,8 +15,8 @@ pub(crate) struct Config {
     pub(crate) identity: Identity,
     /// Prefix under which the load balancer forwards to it, no final `/`; may be empty.
     pub(crate) base_path: String,
-    /// Path of the health check.
-    pub(crate) health_path: String,
+    /// Path of the health check, if somebody said it.
+    pub(crate) health_path: Option<String>,
     /// Server that knows the discovery names.
     pub(crate) dns: Option<SocketAddr>,
     /// One log line per request.
@@ -82,6 +82,9 @@ pub(crate) struct InvalidVariable {
     expected: &'static str,
 }
 
+/// Path of the health check when nobody said another.
+pub(crate) const DEFAULT_HEALTH_PATH: &str = "/health";
+
 /// Looks a variable up; tests hand in a table.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -123,7 +126,7 @@ impl Config {
             role,
             identity,
             base_path: text("BASE_PATH").trim_end_matches('/').to_owned(),
-            health_path: health_path.unwrap_or_else(|| "/health".to_owned()),
+            health_path,
             dns: parse(lookup, "NEARGATE_DNS", "<ip>:<port>")?,
             log_requests: flag(lookup, "STANDIN_LOG_REQUESTS")?,
             rehearsal: Rehearsal {
@@ -140,10 +143,14 @@ impl Config {
         })
     }
 
-    /// Whether the path is the health check's, at the root or below the base path.
+    /// Whether the path is the health check's, at the root or below the base path; without a
+    /// word about it, whether it ends like one.
     pub(crate) fn is_health_path(&self, path: &str) -> bool {
-        let health = self.health_path.trim_end_matches('/');
         let path = path.trim_end_matches('/');
+        let Some(health) = &self.health_path else {
+            return path.ends_with(DEFAULT_HEALTH_PATH);
+        };
+        let health = health.trim_end_matches('/');
         path == health
             || (!self.base_path.is_empty() && path.strip_prefix(&*self.base_path) == Some(health))
     }
@@ -217,6 +224,17 @@ mod tests {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_a_health_path_every_path_that_ends_like_one_counts() {
+        let config = read(&[]).unwrap();
+        for path in ["/health", "/health/", "/api/health", "/test/auth/health"] {
+            assert!(config.is_health_path(path), "{path}");
+        }
+        for path in ["/", "/api", "/api/health/x", "/unhealth"] {
+            assert!(!config.is_health_path(path), "{path}");
         }
     }
 

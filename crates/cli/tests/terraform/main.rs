@@ -10,9 +10,11 @@
 //! `NEARGATE_TERRAFORM_JOBS=2` so many side by side.
 
 mod case;
+#[path = "../support/endpoint.rs"]
 mod endpoint;
 mod killed;
 mod serves;
+#[path = "../support/terraform.rs"]
 mod terraform;
 
 use std::path::{Path, PathBuf};

@@ -33,7 +33,7 @@ pub(crate) struct Subnet {
     pub(crate) cidr: Option<String>,
     /// Has a route to the internet gateway. `false` unless set.
     pub(crate) public: Option<bool>,
-    /// Has no route out of the network, whatever `nat` says; `false` unless set.
+    /// Has no route out, not even by a NAT gateway. `false` unless set.
     pub(crate) isolated: Option<bool>,
 }
 

@@ -113,9 +113,11 @@ fn subnets(
             scope.say(&at("cidr"), &message);
         }
         let name = full_name(network_name, &key);
-        let (public, isolated) = (subnet.public.unwrap_or(false), subnet.isolated.unwrap_or(false));
+        let public = subnet.public.unwrap_or(false);
+        let isolated = subnet.isolated.unwrap_or(false);
         if public && isolated {
-            scope.say(&at("isolated"), "a subnet is `public`, `isolated` or neither, not both");
+            let message = "a public subnet is not isolated; expected one of the two";
+            scope.say(&at("isolated"), message);
         }
         subnets.push(Subnet { name, zone, cidr, public, isolated });
     }
@@ -218,16 +220,19 @@ const EVERYTHING: SecurityRule = SecurityRule {
     peer: Peer::Range(Ipv4Addr::UNSPECIFIED, 0),
 };
 
-/// The group of what names no other: its members reach each other, and everything outside.
-pub(crate) fn default_group(network_name: &str) -> SecurityGroupSpec {
+/// The group of what names no other: its members reach each other, and everything outside. Where
+/// it has no members it lets nothing through, as the modules of Terraform have it.
+pub(crate) fn default_group(network_name: &str, has_members: bool) -> SecurityGroupSpec {
     let name = default_group_name(network_name);
     let among_members =
         SecurityRule { protocol: Protocol::All, ports: None, peer: Peer::Group(name.clone()) };
-    SecurityGroupSpec {
-        name,
-        vpc: network_name.to_owned(),
-        ingress: vec![among_members],
-        egress: vec![EVERYTHING],
+    let vpc = network_name.to_owned();
+    match has_members {
+        true => {
+            let (ingress, egress) = (vec![among_members], vec![EVERYTHING]);
+            SecurityGroupSpec { name, vpc, ingress, egress }
+        }
+        false => SecurityGroupSpec { name, vpc, ingress: Vec::new(), egress: Vec::new() },
     }
 }
 

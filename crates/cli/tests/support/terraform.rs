@@ -1,6 +1,8 @@
 //! The program `terraform`, run in a folder of its own.
 
-use std::path::Path;
+#![allow(dead_code, reason = "each test program uses another part")]
+
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -25,7 +27,9 @@ provider "aws" {
 
 /// A root module with its state.
 pub(crate) struct Root {
-    folder: TempDir,
+    folder: PathBuf,
+    /// What goes away with the root.
+    _tree: TempDir,
     endpoint: String,
 }
 
@@ -48,16 +52,27 @@ impl Root {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text)?;
         }
-        let root = Root { folder, endpoint: endpoint.to_owned() };
+        Root::within(endpoint, folder, Path::new(""))
+    }
+
+    /// The configuration in a folder of this tree, initialised.
+    pub(crate) fn within(endpoint: &str, tree: TempDir, below: &Path) -> Result<Root> {
+        let folder = tree.path().join(below);
+        let root = Root { folder, _tree: tree, endpoint: endpoint.to_owned() };
         root.must(&["init", "-input=false", "-no-color", "-backend=false"])?;
         Ok(root)
+    }
+
+    /// Where the configuration is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("terraform");
         command
             .args(arguments)
-            .current_dir(self.folder.path())
+            .current_dir(&self.folder)
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -98,6 +113,26 @@ impl Root {
     pub(crate) fn apply(&self) -> Result<()> {
         self.must(&["apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=40"])?;
         Ok(())
+    }
+
+    /// Applies with these variables; what it did to which resource, in its order.
+    pub(crate) fn apply_with(&self, variables: &[&Path]) -> Result<Vec<(String, String)>> {
+        let fixed = ["apply", "-auto-approve", "-parallelism=40", "-json"];
+        let out = self.must_with(&fixed, variables)?;
+        let messages = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(messages
+            .filter(|message| message["type"] == "planned_change")
+            .map(|message| {
+                let change = &message["change"];
+                (text(&change["resource"]["addr"]), text(&change["action"]))
+            })
+            .collect())
+    }
+
+    /// Addresses in the state.
+    pub(crate) fn addresses(&self) -> Result<Vec<String>> {
+        Ok(self.must(&["state", "list"])?.lines().map(str::to_owned).collect())
     }
 
     /// Starts an apply and does not wait for it.

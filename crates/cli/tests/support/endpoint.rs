@@ -1,11 +1,13 @@
 //! An endpoint of its own for one case.
 
+#![allow(dead_code, reason = "each test program uses another part")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,15 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Endpoint {
     home: TempDir,
     engine: Child,
+    region: String,
     pub(crate) url: String,
 }
 
 impl Endpoint {
     /// Starts an engine on a free port, twenty times faster than real time.
     pub(crate) fn start() -> Result<Endpoint> {
+        Endpoint::start_in("us-east-1")
+    }
+
+    /// The same in another region.
+    pub(crate) fn start_in(region: &str) -> Result<Endpoint> {
         let home = tempfile::Builder::new().prefix("neargate-terraform").tempdir()?;
-        let engine = serve(home.path(), 0)?;
-        let mut endpoint = Endpoint { home, engine, url: String::new() };
+        let engine = serve(home.path(), 0, region)?;
+        let region = region.to_owned();
+        let mut endpoint = Endpoint { home, engine, region, url: String::new() };
         endpoint.await_answer()?;
         Ok(endpoint)
     }
@@ -34,7 +43,8 @@ impl Endpoint {
         self.engine.kill()?;
         self.engine.wait()?;
         let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok());
-        self.engine = serve(self.home.path(), port.context("an address with a port")?)?;
+        let port = port.context("an address with a port")?;
+        self.engine = serve(self.home.path(), port, &self.region)?;
         self.await_answer()
     }
 
@@ -54,10 +64,28 @@ impl Endpoint {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<Output> {
+    /// The command, on this endpoint's home.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_neargate"));
         command.args(arguments).arg("--home").arg(self.home.path()).stdin(Stdio::null());
-        Ok(command.output()?)
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(self.command(arguments).output()?)
+    }
+
+    /// A command that must succeed.
+    pub(crate) fn must(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        ensure!(
+            output.status.success(),
+            "neargate {arguments:?}:\n{}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        Ok(text(&output.stdout))
     }
 
     /// What a listing says.
@@ -81,12 +109,12 @@ impl Endpoint {
     }
 }
 
-fn serve(home: &Path, port: u16) -> Result<Child> {
+fn serve(home: &Path, port: u16, region: &str) -> Result<Child> {
     let mut options = std::fs::OpenOptions::new();
     let log = options.create(true).append(true).open(home.join("serve.log"))?;
     Command::new(env!("CARGO_BIN_EXE_neargate"))
         .args(["serve", "--driver", "process", "--pace", "20"])
-        .args(["--port", &port.to_string(), "--home"])
+        .args(["--port", &port.to_string(), "--region", region, "--home"])
         .arg(home)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

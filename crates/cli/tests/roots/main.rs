@@ -1,0 +1,60 @@
+//! Two roads, one platform: what `terraform apply` makes of a system's root is what `neargate up`
+//! makes of its description, serves, changes without a failed request, and goes without a trace.
+//!
+//! `NEARGATE_ROOTS=broxiva/prod,microservices` runs these environments, `all` every one there is,
+//! nothing one of each system. `NEARGATE_ROOTS_JOBS=2` so many run side by side. With
+//! `--nocapture` every step tells its wall time and how much of it had a request under way.
+//!
+//! Needs `terraform`, and the provider by `TF_CLI_CONFIG_FILE` or from a registry, so it is built
+//! with the feature `client-tests` only.
+
+mod changes;
+#[path = "../support/endpoint.rs"]
+mod endpoint;
+mod equality;
+mod serving;
+mod system;
+#[path = "../support/terraform.rs"]
+mod terraform;
+mod wire_time;
+
+use std::sync::Mutex;
+
+use system::Case;
+
+/// The provider pauses most of the time, so systems run side by side.
+const JOBS: usize = 2;
+
+/// Progress, for whoever watches.
+#[expect(clippy::print_stderr, reason = "the test runner shows it with --nocapture")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+#[test]
+fn terraform_and_the_description_give_the_same_platform() {
+    let wanted = std::env::var("NEARGATE_ROOTS").ok();
+    let mut cases = Case::wanted(wanted.as_deref());
+    assert!(!cases.is_empty(), "no environment {wanted:?}");
+    // The first of the list is the last to be popped.
+    cases.reverse();
+    let waiting = Mutex::new(cases);
+    // A function, so that the lock is not held while a case runs.
+    let next = || waiting.lock().expect("unbroken").pop();
+    let failures = Mutex::new(Vec::new());
+    let jobs = std::env::var("NEARGATE_ROOTS_JOBS").ok().and_then(|n| n.parse().ok());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.unwrap_or(JOBS) {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    if let Err(why) = case.run() {
+                        say(&format!("{case} failed"));
+                        failures.lock().expect("unbroken").push(format!("== {case}\n{why:#}"));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("unbroken");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
