@@ -209,7 +209,7 @@ fn the_default_group_is_shut_where_nothing_uses_it() {
             Command::PutSecurityGroup(group) if group.name.ends_with("-default") => Some(group),
             _ => None,
         });
-        groups.last().expect("a default group")
+        groups.next_back().expect("a default group")
     };
     let file =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems/microservices/neargate.yaml");
