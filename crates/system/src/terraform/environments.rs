@@ -293,9 +293,14 @@ fn load_balancer(description: &Description<'_>) -> Written<Expr> {
             entries.push(Attribute::new("default_service", Expr::Code(service)));
             entries.push(Attribute::new("default_response", Expr::code("null")));
         }
-        (None, Some(answer)) => {
+        (None, Some(Expr::Object(mut answer))) => {
+            for (name, unset) in [("content_type", "\"text/plain\""), ("message_body", "\"\"")] {
+                if !answer.iter().any(|attribute| attribute.key == name) {
+                    answer.push(Attribute::new(name, Expr::code(unset)));
+                }
+            }
             entries.push(Attribute::new("default_service", Expr::code("null")));
-            entries.push(Attribute::new("default_response", answer));
+            entries.push(Attribute::new("default_response", Expr::Object(answer)));
         }
         _ => {
             let place = at(description.root, &action).map_or(description.root.at, |n| n.at);
