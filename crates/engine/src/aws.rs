@@ -2,11 +2,14 @@
 //!
 //! Operations run one after the other between two turns of the main loop: an operation that changes
 //! something was worded for the platform it saw, so nothing may come between it and its commands.
+//! What those that came together change is durable with one append, and only then is any of them
+//! answered: also who only asked, for the answer may tell of a change.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use neargate_core::Platform;
+use neargate_core::effect::Effect;
 use neargate_services::{Answer, Errand, Next, Rooms, Trip};
 use neargate_wire::{AwsError, Services};
 use serde_json::Value;
@@ -26,11 +29,23 @@ pub(crate) struct AwsCall {
 }
 
 /// What a request wants of the main loop.
-enum Asks {
+pub(crate) enum Asks {
     /// An operation, on this input.
     Operation(String, Value),
     /// The one of that name was in the rooms and goes on.
     GoOn(String, Next),
+}
+
+impl AwsCall {
+    /// With where its answer will come.
+    pub(crate) fn new(
+        service: &str,
+        asks: Asks,
+        invocation: Option<Invocation>,
+    ) -> (AwsCall, Receiver<Answered>) {
+        let (answer, answered) = sync_channel(1);
+        (AwsCall { service: service.to_owned(), asks, invocation, answer }, answered)
+    }
 }
 
 impl std::fmt::Debug for Asks {
@@ -63,6 +78,34 @@ impl Answered {
     }
 }
 
+/// What came of operations whose changes are not durable yet.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) answers: Vec<HeldAnswer>,
+    /// In order.
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// An answer and who waits for it. They may have gone; that is their affair.
+pub(crate) struct HeldAnswer {
+    to: SyncSender<Answered>,
+    answer: Answered,
+}
+
+impl HeldAnswer {
+    pub(crate) fn send(self) {
+        let _gone = self.to.send(self.answer);
+    }
+
+    /// Says instead why nothing happened.
+    pub(crate) fn refuse(self, why: &str) {
+        let _gone = self.to.send(Answered::With(Err(unavailable(why))));
+    }
+}
+
+/// So many operations become durable together at most: the first of them waits for the others.
+const GROUP: usize = 64;
+
 /// The services as the wire sees them: every call is an event of the main loop.
 pub(crate) struct ToMainLoop {
     pub(crate) events: SyncSender<Event>,
@@ -91,9 +134,7 @@ impl Services for ToMainLoop {
 
 impl ToMainLoop {
     fn ask(&self, service: &str, asks: Asks) -> Result<Answered, AwsError> {
-        let (answer, answered): (_, Receiver<Answered>) = sync_channel(1);
-        let invocation = self.invocation.clone();
-        let call = AwsCall { service: service.to_owned(), asks, invocation, answer };
+        let (call, answered) = AwsCall::new(service, asks, self.invocation.clone());
         let ended = || unavailable("the engine ended before it could answer");
         self.events.send(Event::Aws(call)).map_err(|_| ended())?;
         answered.recv().map_err(|_| ended())
@@ -101,43 +142,67 @@ impl ToMainLoop {
 }
 
 impl Engine {
-    /// Answers one AWS request; durable before the answer.
-    pub(crate) fn serve_aws(&mut self, call: AwsCall) -> Result<(), EngineError> {
-        let AwsCall { service, asks, invocation, .. } = call;
-        let answer = match asks {
-            Asks::Operation(name, input) => {
-                self.run_operation(&service, &name, input, invocation.as_ref())?
+    /// Answers AWS requests; durable before their answers.
+    pub(crate) fn serve_aws(&mut self, calls: Vec<AwsCall>) -> Result<(), EngineError> {
+        if calls.is_empty() {
+            return Ok(());
+        }
+        self.see_the_time()?;
+        let mut held = Held::default();
+        for call in calls {
+            let AwsCall { service, asks, invocation, answer: to } = call;
+            let invocation = invocation.as_ref();
+            let answer = match asks {
+                Asks::Operation(name, input) => {
+                    self.operation(&service, &name, input, invocation, &mut held)?
+                }
+                Asks::GoOn(name, next) => {
+                    let answer = Ok(Answer::Here(next));
+                    self.carry_on(&service, &name, answer, Value::Null, invocation, &mut held)?
+                }
+            };
+            held.answers.push(HeldAnswer { to, answer });
+            if !self.is_holding() || held.answers.len() >= GROUP {
+                self.write_held(&mut held)?;
             }
-            Asks::GoOn(name, next) => {
-                let answer = next(self.platform(), &**self.rooms());
-                self.carry_on(&service, &name, answer, Value::Null, invocation.as_ref())?
-            }
-        };
-        // Whoever asked may have gone; that is their affair.
-        let _gone = call.answer.send(answer);
+        }
+        self.write_held(&mut held)?;
         Ok(())
     }
 
-    /// Runs one operation on an input that fits its model.
+    /// Runs one operation by itself, on an input that fits its model; durable when this returns.
     pub(crate) fn run_operation(
         &mut self,
         service: &str,
         name: &str,
         input: Value,
+    ) -> Result<Answered, EngineError> {
+        let asks = Asks::Operation(name.to_owned(), input);
+        let (call, answered) = AwsCall::new(service, asks, None);
+        self.serve_aws(vec![call])?;
+        let unanswered = |_| Answered::With(Err(unavailable("the operation has not ended")));
+        Ok(answered.try_recv().unwrap_or_else(unanswered))
+    }
+
+    fn operation(
+        &mut self,
+        service: &str,
+        name: &str,
+        input: Value,
         invocation: Option<&Invocation>,
+        held: &mut Held,
     ) -> Result<Answered, EngineError> {
         let Some(operation) = neargate_services::operation(service, name) else {
             let what = format!("{name} of {service} is not served");
             let error = AwsError::new("UnknownOperationException", what);
             return Ok(Answered::With(Err(error)));
         };
-        self.see_the_time()?;
         let full = format!("{service}:{name}");
         if let Some(kept) = invocation.and_then(|i| retries::kept(self.platform(), i, &full)) {
             return Ok(Answered::With(Ok(kept)));
         }
         let answer = operation(self.platform(), &input);
-        self.carry_on(service, name, answer, input, invocation)
+        self.carry_on(service, name, answer, input, invocation, held)
     }
 
     /// Follows an operation to its end on the main loop.
@@ -148,8 +213,14 @@ impl Engine {
         mut answer: Result<Answer, AwsError>,
         input: Value,
         invocation: Option<&Invocation>,
+        held: &mut Held,
     ) -> Result<Answered, EngineError> {
         while let Ok(Answer::Here(next)) = answer {
+            // The rooms know of a change once its effects are carried out.
+            if self.is_holding() && !self.write_held(held)? {
+                let why = "nothing changed: the journal cannot be written";
+                return Ok(Answered::With(Err(unavailable(why))));
+            }
             answer = next(self.platform(), &**self.rooms());
         }
         let (commands, answer) = match answer {
@@ -170,7 +241,7 @@ impl Engine {
             let keep = invocation.and_then(|invocation| retries::keep(invocation, &full, &answer));
             (answer, keep)
         };
-        Ok(Answered::With(match self.commit_commands(commands, worded)? {
+        Ok(Answered::With(match self.hold_commands(commands, held, worded)? {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(rejection)) => Err(neargate_services::refused(service, &rejection)),
             Err(why) => Err(unavailable(&why)),

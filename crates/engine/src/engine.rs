@@ -18,7 +18,7 @@ use neargate_edge::control::ToEdge;
 use neargate_services::Rooms;
 
 use crate::api::{Request, Response};
-use crate::aws::AwsCall;
+use crate::aws::{AwsCall, Held};
 use crate::clock::{Clock, monotonic};
 use crate::data_plane;
 use crate::edge_link::EdgeLink;
@@ -210,9 +210,7 @@ impl Engine {
             self.sort(event, &mut batch);
         }
         self.commit(batch.inputs, batch.waiting)?;
-        for call in batch.aws {
-            self.serve_aws(call)?;
-        }
+        self.serve_aws(batch.aws)?;
         for call in batch.metadata {
             self.serve_metadata(call)?;
         }
@@ -352,7 +350,7 @@ impl Engine {
         self.commit(vec![Input::Commands(vec![Command::SetLoopback { network }])], Vec::new())
     }
 
-    /// As of the newest durable input.
+    /// As of the newest durable input; while operations are held, as they left it.
     pub(crate) fn platform(&self) -> &Platform {
         self.parts.ledger.platform()
     }
@@ -377,31 +375,56 @@ impl Engine {
         }
     }
 
-    /// Commands of one client, by themselves. `Err` says why they could not even be tried.
-    /// `answer` words the result from the platform after them, and may name one more command that
-    /// is durable together with them.
-    pub(crate) fn commit_commands<T>(
+    /// Commands of one client, held with what comes of them. `Err` says why they could not even be
+    /// tried. `answer` words the result from the platform after them, and may name one more command
+    /// that is durable together with them.
+    pub(crate) fn hold_commands<T>(
         &mut self,
         commands: Vec<Command>,
+        held: &mut Held,
         answer: impl FnOnce(&Platform) -> (T, Option<Command>),
     ) -> Result<Result<Result<T, Rejection>, String>, EngineError> {
         if self.take_down.is_some() {
             return Ok(Err("nothing changed: the platform is being taken down".to_owned()));
         }
         if self.stuck.is_some() {
-            // What the world reported meanwhile comes first.
+            // What the world reported meanwhile comes first. Nothing is held: it was put back when
+            // the journal failed.
             self.commit(vec![Input::Tick], Vec::new())?;
         }
         if self.stuck.is_some() {
             return Ok(Err("nothing changed: the journal cannot be written".to_owned()));
         }
         let now = self.parts.clock.now();
-        match self.parts.ledger.commit_answered(now, commands, answer) {
-            Ok((result, effects)) => {
+        let (result, effects) = self.parts.ledger.hold(now, commands, answer);
+        held.effects.extend(effects);
+        Ok(Ok(result))
+    }
+
+    /// Whether an operation has changed something that is not durable yet.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.parts.ledger.is_holding()
+    }
+
+    /// Makes durable what is held; then its effects are carried out and its answers sent. When it
+    /// cannot be, nothing of it happened, and whoever waits is told so. Answers whether it is.
+    pub(crate) fn write_held(&mut self, held: &mut Held) -> Result<bool, EngineError> {
+        let Held { answers, effects } = std::mem::take(held);
+        match self.parts.ledger.write_held() {
+            Ok(()) => {
                 self.carry_out(effects);
-                Ok(Ok(result))
+                for held in answers {
+                    held.send();
+                }
+                Ok(true)
             }
-            Err(not_committed) => Ok(Err(self.journal_failed(not_committed)?)),
+            Err(not_committed) => {
+                let why = self.journal_failed(not_committed)?;
+                for held in answers {
+                    held.refuse(&why);
+                }
+                Ok(false)
+            }
         }
     }
 

@@ -4,6 +4,10 @@
 //! append. Only then may anyone learn of them: replies and effects are the caller's to send, from
 //! what `commit` returned.
 //!
+//! Operations of AWS clients are stepped one by one, because each is worded for the platform that the
+//! one before it left, and become durable together: [`Ledger::hold`] steps, [`Ledger::write_held`]
+//! makes durable what is held. In between nobody may learn of any of it.
+//!
 //! When the journal cannot be written (a full disk) the platform stays as it was before the batch.
 //! Observations and ticks are never refused, so they are written first and stepped afterwards. A
 //! command has to be stepped to learn whether it is acceptable; for such a batch a copy of the
@@ -80,9 +84,17 @@ pub(crate) struct NotCommitted {
     pub(crate) observations: Vec<Observation>,
 }
 
+/// Stepped and not yet written.
+struct Held {
+    /// The platform without it.
+    before: Platform,
+    records: Vec<Record>,
+}
+
 /// See the module's head.
 pub(crate) struct Ledger {
     platform: Platform,
+    held: Option<Held>,
     journal: Box<dyn Journal>,
     records: u64,
     snapshot_bytes: u64,
@@ -103,6 +115,7 @@ impl Ledger {
         };
         Ok(Ledger {
             platform,
+            held: None,
             journal,
             records: recovered.entries.len() as u64,
             snapshot_bytes: recovered.snapshot.as_ref().map_or(0, |s| s.len() as u64),
@@ -110,13 +123,17 @@ impl Ledger {
         })
     }
 
-    /// As of the newest durable record.
+    /// As of the newest durable record, or of the newest one that is held.
     pub(crate) fn platform(&self) -> &Platform {
         &self.platform
     }
 
     /// Takes the inputs in order at one instant; durable when this returns `Ok`.
+    ///
+    /// # Panics
+    /// When something is held, for the journal would then say another order.
     pub(crate) fn commit(&mut self, now: Time, inputs: Vec<Input>) -> Result<Commit, NotCommitted> {
+        assert!(self.held.is_none(), "what is held is written before anything else");
         if inputs.is_empty() {
             return Ok(Commit::default());
         }
@@ -144,15 +161,17 @@ impl Ledger {
         }
     }
 
-    /// Takes commands, words their answer from the platform they leave, and makes them durable with
-    /// the command that the answer names beside itself.
-    pub(crate) fn commit_answered<T>(
+    /// Takes commands, and words their answer from the platform they leave. They are held, with the
+    /// command that the answer names beside itself.
+    pub(crate) fn hold<T>(
         &mut self,
         now: Time,
         commands: Vec<Command>,
         answer: impl FnOnce(&Platform) -> (T, Option<Command>),
-    ) -> Result<(Result<T, Rejection>, Vec<Effect>), NotCommitted> {
-        let before = self.platform.clone();
+    ) -> (Result<T, Rejection>, Vec<Effect>) {
+        let held = self
+            .held
+            .get_or_insert_with(|| Held { before: self.platform.clone(), records: Vec::new() });
         let record = |commands| Record::Input { now, input: Input::Commands(commands) };
         let mut records = vec![record(commands)];
         let Commit { mut results, mut effects } = step_all(&mut self.platform, &mut records);
@@ -168,10 +187,22 @@ impl Ledger {
             }
             Err(rejection) => Err(rejection),
         };
+        held.records.extend(records);
+        (result, effects)
+    }
+
+    /// Whether something is stepped and not yet durable.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Makes durable what is held, with one append. After an error nothing of it happened.
+    pub(crate) fn write_held(&mut self) -> Result<(), NotCommitted> {
+        let Some(Held { before, records }) = self.held.take() else { return Ok(()) };
         match self.write(&records) {
             Ok(()) => {
                 self.records += records.len() as u64;
-                Ok((result, effects))
+                Ok(())
             }
             Err(reason) => {
                 self.platform = before;

@@ -9,3 +9,4 @@ mod process;
 pub(crate) mod rig;
 pub(crate) mod samples;
 mod taking_down;
+mod together;

@@ -74,7 +74,7 @@ impl Engine {
             Err(refused) => return Ok(refused),
         };
         let answer =
-            self.run_operation("ecs", question.operation, question.input.clone(), None)?.result();
+            self.run_operation("ecs", question.operation, question.input.clone())?.result();
         Ok(protection::worded(&question, answer))
     }
 }
