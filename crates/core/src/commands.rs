@@ -154,6 +154,17 @@ impl Platform {
                 Some(_) => Ok(()),
                 None => Err(not_found("parameter", name)),
             },
+            Command::PutScalableTarget(spec) => self.put_scalable_target(spec),
+            Command::DeleteScalableTarget { service } => self.delete_scalable_target(service),
+            Command::PutScalingPolicy(spec) => self.put_scaling_policy(spec),
+            Command::DeleteScalingPolicy { service, name } => {
+                self.delete_scaling_policy(service, name)
+            }
+            Command::PutAlarm(spec) => self.put_alarm(spec),
+            Command::DeleteAlarm { name } => self.delete_alarm(name),
+            Command::SetAlarmState { name, state, reason, reason_data } => {
+                self.set_alarm_state(name, *state, reason, reason_data.as_deref())
+            }
             Command::Annotate { subject, note } => {
                 self.annotate(subject, note.as_deref());
                 Ok(())

@@ -120,6 +120,14 @@ pub fn derived(parts: &[&[u8]]) -> u64 {
     hash ^ (hash >> 31)
 }
 
+/// 128 bits written as a UUID of version 4.
+#[must_use]
+pub fn uuid(bits: u128) -> String {
+    let version = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{version:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

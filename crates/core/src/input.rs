@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::{AlarmSpec, AlarmState};
 use crate::discovery::DiscoveryServiceSpec;
 use crate::id::{DeploymentId, Generation, TaskId};
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetAddress, TargetGroupSpec};
 use crate::log_group::LogGroupSpec;
 use crate::network::{SecurityGroupSpec, SubnetSpec, VpcSpec};
 use crate::run_task::RunTask;
+use crate::scaling::{ScalableTargetSpec, ScalingPolicySpec};
 use crate::secrets::Sealed;
 use crate::service::{ServiceName, ServiceSpec, TaskDefinitionRef};
 use crate::target_health::TargetHealth;
@@ -273,6 +275,41 @@ pub enum Command {
     DeleteParameter {
         /// Parameter name with its path.
         name: String,
+    },
+    /// Limits between which a service is scaled; the service must exist (SCALE-TGT-2).
+    PutScalableTarget(ScalableTargetSpec),
+    /// Takes a scalable target away with its policies and their alarms (SCALE-TGT-4).
+    DeleteScalableTarget {
+        /// Which service's.
+        service: ServiceName,
+    },
+    /// A policy of a scalable target, which must exist. Target tracking comes with its alarms
+    /// (SCALE-TT-5).
+    PutScalingPolicy(Box<ScalingPolicySpec>),
+    /// Takes a policy away with the alarms it made.
+    DeleteScalingPolicy {
+        /// Which service's.
+        service: ServiceName,
+        /// Policy name.
+        name: String,
+    },
+    /// An alarm by name; its state stays (CW-ALM-15).
+    PutAlarm(Box<AlarmSpec>),
+    /// Removes an alarm and its history.
+    DeleteAlarm {
+        /// Alarm name.
+        name: String,
+    },
+    /// The state of an alarm until it is evaluated again (CW-ALM-16).
+    SetAlarmState {
+        /// Alarm name.
+        name: String,
+        /// The state.
+        state: AlarmState,
+        /// Why, for people.
+        reason: String,
+        /// Why, as JSON.
+        reason_data: Option<String>,
     },
     /// Keeps what a client said about a thing and wants to read back, but what changes nothing
     /// here. Never refused.

@@ -10,11 +10,13 @@
 //! - what a task does next: `task_lifecycle`; how it counts: `task_state`; where it is: [`tasks`]
 //! - when a deployment fails: [`circuit_breaker`]; when starts slow down: [`throttle`]
 //! - what runs without a service: [`run_task`]
+//! - between which counts services are scaled, and what watches metrics: [`scaling`], [`alarm`]
 //! - where a task goes: `placement`, [`capacity`], [`zone_rebalance`]
 //! - what the edge and DNS are told: [`data_plane`]
 //! - how a task finds out about itself: [`metadata`]
 //! - what users can ask for: [`input::Command`], carried out by `commands`
 
+pub mod alarm;
 pub mod capacity;
 pub mod circuit_breaker;
 mod commands;
@@ -39,6 +41,7 @@ mod queries;
 pub mod rng;
 pub mod rolling;
 pub mod run_task;
+pub mod scaling;
 pub mod secrets;
 pub mod service;
 mod service_scheduler;

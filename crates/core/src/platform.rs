@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::Alarm;
 use crate::data_plane::{ListenerState, Name, TargetGroup};
 use crate::deployment::Deployment;
 use crate::effect::Effect;
@@ -16,6 +17,7 @@ use crate::load_balancer::LoadBalancerSpec;
 use crate::log_group::LogGroupSpec;
 use crate::network::{SecurityGroupSpec, Subnet, VpcSpec};
 use crate::rng::Rng;
+use crate::scaling::ScalableTarget;
 use crate::secrets::{Parameter, Secret};
 use crate::service::{ServiceName, ServiceSpec};
 use crate::task::Task;
@@ -31,6 +33,14 @@ pub struct Identity {
     pub account: String,
     /// E.g. `us-east-1`.
     pub region: String,
+}
+
+impl Identity {
+    /// `arn:aws:<service>:<region>:<account>:<resource>`.
+    #[must_use]
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+    }
 }
 
 /// A command that cannot be carried out. Nothing changed.
@@ -202,6 +212,11 @@ pub struct Platform {
     pub(crate) parameters: BTreeMap<String, Parameter>,
     #[serde(default)]
     pub(crate) log_groups: BTreeMap<String, LogGroupSpec>,
+    /// By `cluster/service`.
+    #[serde(default)]
+    pub(crate) scalable_targets: BTreeMap<String, ScalableTarget>,
+    #[serde(default)]
+    pub(crate) alarms: BTreeMap<String, Alarm>,
     /// What clients said about things, by thing.
     #[serde(default)]
     pub(crate) notes: BTreeMap<String, String>,
@@ -245,6 +260,8 @@ impl Platform {
             secrets: BTreeMap::new(),
             parameters: BTreeMap::new(),
             log_groups: BTreeMap::new(),
+            scalable_targets: BTreeMap::new(),
+            alarms: BTreeMap::new(),
             notes: BTreeMap::new(),
         }
     }

@@ -37,8 +37,6 @@ pub struct ServiceSpec {
     pub task_definition: TaskDefinitionRef,
     /// How many tasks are wanted.
     pub desired_count: u32,
-    /// Fewest and most tasks that scaling may set (registered as a scalable target).
-    pub scaling_limits: Option<ScalingLimits>,
     /// Percents and circuit breaker.
     pub deployment: DeploymentConfiguration,
     /// Empty means all on `FARGATE`.
@@ -62,15 +60,6 @@ pub struct ServiceSpec {
     pub enable_execute_command: bool,
     /// Key-value labels; `neargate up` marks what it owns with them.
     pub tags: BTreeMap<String, String>,
-}
-
-/// Fewest and most tasks that scaling may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScalingLimits {
-    /// Lower limit.
-    pub min: u32,
-    /// Upper limit.
-    pub max: u32,
 }
 
 /// Rolling deployment settings (ECS-DEP-1, ECS-CB-1).

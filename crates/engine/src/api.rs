@@ -151,6 +151,12 @@ pub struct PlatformView {
     pub load_balancers: Vec<LoadBalancerView>,
     /// By name.
     pub target_groups: Vec<TargetGroupView>,
+    /// Automatic scaling, by cluster and service.
+    #[serde(default)]
+    pub scaling: Vec<ScalingView>,
+    /// By name.
+    #[serde(default)]
+    pub alarms: Vec<AlarmView>,
     /// Zones taken away by `chaos zone`.
     pub lost_zones: Vec<String>,
 }
@@ -320,6 +326,38 @@ pub struct TargetView {
     pub reason: Option<String>,
     /// E.g. `Request timed out`.
     pub description: Option<String>,
+}
+
+/// The scalable target of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalingView {
+    /// Service name.
+    pub service: String,
+    /// Cluster name.
+    pub cluster: String,
+    /// Fewest tasks that scaling may set.
+    pub min: u32,
+    /// Most tasks that scaling may set.
+    pub max: u32,
+    /// Names of its policies.
+    pub policies: Vec<String>,
+    /// Labels.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// An alarm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmView {
+    /// Its name.
+    pub name: String,
+    /// OK, ALARM, INSUFFICIENT_DATA.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// Labels.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A service event.

@@ -54,6 +54,22 @@ pub(crate) fn inventory(platform: &Platform) -> Inventory {
     for group in platform.log_groups() {
         put("logGroups", &group.name, plain(group));
     }
+    let made = MadeUp::of(platform);
+    for target in platform.scalable_targets() {
+        let service = target.spec.service.to_string();
+        put("scalableTargets", &service, plain(&target.spec));
+        for (name, policy) in &target.policies {
+            let mut spec = plain(&policy.spec);
+            made.leave_out(&mut spec);
+            put("scalingPolicies", &format!("{service}/{name}"), spec);
+        }
+    }
+    for alarm in platform.alarms() {
+        let mut spec = plain(&alarm.spec);
+        made.leave_out(&mut spec);
+        let name = spec["name"].as_str().unwrap_or_default().to_owned();
+        put("alarms", &name, spec);
+    }
     for secret in platform.secrets() {
         put("secrets", &secret.name, json!({}));
     }
@@ -70,6 +86,57 @@ pub(crate) fn inventory(platform: &Platform) -> Inventory {
         }
     }
     inventory
+}
+
+/// Ids that were made up and stand within texts: of load balancers and target groups in
+/// dimensions, of policies in what their alarms tell.
+struct MadeUp {
+    /// What stands there, and what is shown for it.
+    texts: Vec<(String, String)>,
+}
+
+impl MadeUp {
+    fn of(platform: &Platform) -> MadeUp {
+        let mut texts = Vec::new();
+        for balancer in platform.load_balancers() {
+            let plain = format!("app/{}", balancer.spec.name);
+            texts.push((format!("{plain}/{:016x}", balancer.arn_id), plain));
+        }
+        for group in platform.target_groups() {
+            let plain = format!("targetgroup/{}", group.spec.name);
+            texts.push((format!("{plain}/{:016x}", group.arn_id), plain));
+        }
+        for target in platform.scalable_targets() {
+            let service = &target.spec.service;
+            for (name, policy) in &target.policies {
+                texts.push((policy.arn.clone(), format!("policy {name} of {service}")));
+                let alarms = policy.alarms();
+                texts.extend(alarms.map(|(kind, alarm)| {
+                    let plain = format!("TargetTracking-{service}/{name}-{kind}");
+                    (alarm.to_owned(), plain)
+                }));
+            }
+        }
+        MadeUp { texts }
+    }
+
+    /// Writes names for the ids in every text of the value.
+    fn leave_out(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for (made_up, plain) in &self.texts {
+                    if text.contains(made_up) {
+                        *text = text.replace(made_up, plain);
+                    }
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.leave_out(value)),
+            Value::Object(members) => {
+                members.values_mut().for_each(|value| self.leave_out(value));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn plain(thing: &impl Serialize) -> Value {

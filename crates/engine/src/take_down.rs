@@ -1,5 +1,5 @@
-//! How a platform is taken down: services by force, standalone tasks with them, all awaited, then what they stood
-//! behind. Pure; the engine asks after every turn what is to be done next, so an engine killed in
+//! How a platform is taken down: services by force, standalone tasks with them, all awaited, then what scaled and watched
+//! them and what they stood behind. Pure; the engine asks after every turn what is to be done next, so an engine killed in
 //! the middle goes on from wherever the platform is.
 
 use neargate_core::Platform;
@@ -40,11 +40,20 @@ pub(crate) fn next(platform: &Platform) -> Next {
     if leaving || platform.tasks().any(|t| t.phase != Phase::Stopped) {
         return Next::Wait;
     }
+    // Their alarms go with them, so that what is left of alarms can go by name afterwards.
+    let targets: Vec<Command> = platform
+        .scalable_targets()
+        .map(|t| Command::DeleteScalableTarget { service: t.spec.service.clone() })
+        .collect();
+    if !targets.is_empty() {
+        return Next::Commands(targets);
+    }
+    let alarms = platform.alarms().map(|a| Command::DeleteAlarm { name: a.spec.name.clone() });
     let balancers = platform
         .load_balancers()
         .map(|b| Command::DeleteLoadBalancer { name: b.spec.name.clone() });
     let groups =
         platform.target_groups().map(|g| Command::DeleteTargetGroup { name: g.spec.name.clone() });
-    let commands: Vec<Command> = balancers.chain(groups).collect();
+    let commands: Vec<Command> = alarms.chain(balancers).chain(groups).collect();
     if commands.is_empty() { Next::Done } else { Next::Commands(commands) }
 }

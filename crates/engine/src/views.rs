@@ -1,17 +1,19 @@
 //! From the platform to what the command line shows. Pure.
 
 use neargate_core::Platform;
+use neargate_core::alarm::Alarm;
 use neargate_core::data_plane::{ListenerState, Target, TargetGroup};
 use neargate_core::deployment::Deployment;
 use neargate_core::input::{ContainerHealth, Exit};
 use neargate_core::platform::{LoadBalancer, Service, ServiceStatus};
 use neargate_core::rolling::TaskState;
+use neargate_core::scaling::ScalableTarget;
 use neargate_core::target_health::HealthReason;
 use neargate_core::task::{ContainerStatus, Phase, Task};
 
 use crate::api::{
-    ContainerView, DeploymentView, EventView, ListenerView, LoadBalancerView, PlatformView,
-    ServiceView, TargetGroupView, TargetView, TaskView,
+    AlarmView, ContainerView, DeploymentView, EventView, ListenerView, LoadBalancerView,
+    PlatformView, ScalingView, ServiceView, TargetGroupView, TargetView, TaskView,
 };
 use crate::{service_reason, service_url};
 
@@ -37,7 +39,30 @@ pub(crate) fn platform(platform: &Platform) -> PlatformView {
         tasks: tasks.into_iter().map(|t| task(platform, t)).collect(),
         load_balancers: platform.load_balancers().map(load_balancer).collect(),
         target_groups: platform.target_groups().map(target_group).collect(),
+        scaling: platform.scalable_targets().map(scaling).collect(),
+        alarms: platform.alarms().map(alarm).collect(),
         lost_zones: platform.lost_zones().map(str::to_owned).collect(),
+    }
+}
+
+fn scaling(target: &ScalableTarget) -> ScalingView {
+    let spec = &target.spec;
+    ScalingView {
+        service: spec.service.service.clone(),
+        cluster: spec.service.cluster.clone(),
+        min: spec.min,
+        max: spec.max,
+        policies: target.policies.keys().cloned().collect(),
+        tags: spec.tags.clone(),
+    }
+}
+
+fn alarm(alarm: &Alarm) -> AlarmView {
+    AlarmView {
+        name: alarm.spec.name.clone(),
+        state: alarm.state.as_str().to_owned(),
+        reason: alarm.reason.clone(),
+        tags: alarm.spec.tags.clone(),
     }
 }
 

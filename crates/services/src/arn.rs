@@ -3,13 +3,13 @@
 use std::fmt;
 
 use neargate_core::id::TaskId;
-pub use neargate_core::id::derived;
+pub use neargate_core::id::{derived, uuid};
 use neargate_core::platform::Identity;
 
 /// `arn:aws:<service>:<region>:<account>:<resource>`.
 #[must_use]
 pub fn of(identity: &Identity, service: &str, resource: impl fmt::Display) -> String {
-    format!("arn:aws:{service}:{}:{}:{resource}", identity.region, identity.account)
+    identity.arn(service, &resource.to_string())
 }
 
 /// The service and the resource of an ARN; `None` when the text is no ARN.
@@ -101,14 +101,6 @@ pub fn derived_uuid(parts: &[&[u8]]) -> String {
     let low = derived(parts);
     let high = derived(&[&low.to_le_bytes(), b"high"]);
     uuid((u128::from(high) << 64) | u128::from(low))
-}
-
-/// 128 bits written as a UUID of version 4.
-#[must_use]
-pub fn uuid(bits: u128) -> String {
-    let version = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{version:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 #[cfg(test)]

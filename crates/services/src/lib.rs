@@ -153,6 +153,8 @@ pub fn operation(service: &str, name: &str) -> Option<Operation> {
 #[must_use]
 pub fn refused(service: &str, rejection: &Rejection) -> AwsError {
     match service {
+        "application-autoscaling" => application_autoscaling::refused(rejection),
+        "cloudwatch" => cloudwatch::refused(rejection),
         "ec2" => ec2::refused(rejection),
         "ecs" => ecs::refused(rejection),
         "elbv2" => elbv2::refused(rejection),

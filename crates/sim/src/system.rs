@@ -71,7 +71,6 @@ impl ServiceForm {
             name: service_name(&self.name),
             task_definition: TaskDefinitionRef { family: self.name.clone(), revision: None },
             desired_count: self.desired,
-            scaling_limits: None,
             deployment: self.deployment,
             capacity: self.capacity.clone(),
             load_balancers: self.load_balancer.iter().map(|_| target.clone()).collect(),

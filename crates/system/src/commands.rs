@@ -23,6 +23,17 @@ pub struct CommandOptions {
     pub ephemeral_ports: bool,
 }
 
+/// What a platform has that may belong to a system, each with its labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Existing {
+    /// Services that are not going already.
+    pub services: Vec<(ServiceName, BTreeMap<String, String>)>,
+    /// Scalable targets with the names of their policies.
+    pub targets: Vec<(ServiceName, Vec<String>, BTreeMap<String, String>)>,
+    /// Alarms by name.
+    pub alarms: Vec<(String, BTreeMap<String, String>)>,
+}
+
 impl System {
     /// What brings these environments up, in an order in which everything exists before it is
     /// referred to. The same description, names and options give the same commands. Names that
@@ -125,32 +136,88 @@ impl System {
                 commands.push(Command::PutService(Box::new(spec)));
             }
         }
+        for environment in &selected {
+            for scaling in environment.services.iter().filter_map(|s| s.scaling.as_ref()) {
+                let mut target = scaling.target.clone();
+                target.tags.extend(self.own_tags(environment));
+                commands.push(Command::PutScalableTarget(target));
+                let policies = scaling.policies.iter().cloned().map(Box::new);
+                commands.extend(policies.map(Command::PutScalingPolicy));
+            }
+        }
+        for (number, environment) in selected.iter().enumerate() {
+            let later = &selected[number + 1..];
+            let last = |balancer: &&LoadBalancer| {
+                let mut others = later.iter().flat_map(|e| &e.load_balancers);
+                !others.any(|other| other.spec.name == balancer.spec.name)
+            };
+            let watched = environment.load_balancers.iter().filter(last);
+            let alarms = environment.services.iter().flat_map(|service| &service.alarms);
+            for alarm in alarms.chain(watched.flat_map(|balancer| &balancer.alarms)) {
+                let mut alarm = alarm.clone();
+                alarm.tags.extend(self.own_tags(environment));
+                commands.push(Command::PutAlarm(Box::new(alarm)));
+            }
+        }
         commands
     }
 
-    /// Which of the services on the platform belong to these environments of this system but are
-    /// no longer described.
+    /// What takes away that which belongs to these environments of this system but that `commands`,
+    /// which bring them up, do not put any more. It goes before them: a policy may have got another
+    /// name, and two cannot track the same metric.
     #[must_use]
     pub fn obsolete(
         &self,
-        existing: &[(ServiceName, BTreeMap<String, String>)],
+        existing: &Existing,
+        commands: &[Command],
         environments: &[&str],
-    ) -> Vec<ServiceName> {
+    ) -> Vec<Command> {
+        let own = |tags: &BTreeMap<String, String>| {
+            tags.get(SYSTEM_TAG) == Some(&self.name)
+                && tags.get(ENVIRONMENT_TAG).is_some_and(|e| environments.contains(&e.as_str()))
+        };
+        let mut targets = BTreeSet::new();
+        let mut policies = BTreeSet::new();
+        let mut alarms = BTreeSet::new();
+        for command in commands {
+            match command {
+                Command::PutScalableTarget(spec) => drop(targets.insert(&spec.service)),
+                Command::PutScalingPolicy(spec) => {
+                    policies.insert((&spec.service, spec.name.as_str()));
+                }
+                Command::PutAlarm(spec) => drop(alarms.insert(spec.name.as_str())),
+                _ => {}
+            }
+        }
+        let mut gone = Vec::new();
+        for (service, names, _) in existing.targets.iter().filter(|(.., tags)| own(tags)) {
+            if !targets.contains(service) {
+                gone.push(Command::DeleteScalableTarget { service: service.clone() });
+                continue;
+            }
+            let others = names.iter().filter(|name| !policies.contains(&(service, name.as_str())));
+            gone.extend(others.map(|name| Command::DeleteScalingPolicy {
+                service: service.clone(),
+                name: name.clone(),
+            }));
+        }
+        for (name, tags) in &existing.alarms {
+            if own(tags) && !alarms.contains(name.as_str()) {
+                gone.push(Command::DeleteAlarm { name: name.clone() });
+            }
+        }
         let described: BTreeSet<&ServiceName> = self
             .environments
             .iter()
             .flat_map(|environment| &environment.services)
             .map(|service| &service.spec.name)
             .collect();
-        existing
-            .iter()
-            .filter(|(name, tags)| {
-                tags.get(SYSTEM_TAG) == Some(&self.name)
-                    && tags.get(ENVIRONMENT_TAG).is_some_and(|e| environments.contains(&e.as_str()))
-                    && !described.contains(name)
-            })
-            .map(|(name, _)| name.clone())
-            .collect()
+        for (service, tags) in &existing.services {
+            if own(tags) && !described.contains(service) {
+                gone.push(Command::DeleteService { service: service.clone(), force: true });
+            }
+        }
+        gone
     }
 
     /// Load balancers of the selected environments, each listener with the rules of every

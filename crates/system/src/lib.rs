@@ -25,13 +25,12 @@ mod structure;
 mod suggest;
 mod system;
 
-pub use commands::{CommandOptions, ENVIRONMENT_TAG, SYSTEM_TAG};
+pub use commands::{CommandOptions, ENVIRONMENT_TAG, Existing, SYSTEM_TAG};
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use read::{FILE_NAME, MAX_FILE_BYTES};
 pub use schema::json_schema;
 pub use system::{
-    CustomMetric, Environment, Image, ImageOrigin, LoadBalancer, Nat, Network, ScalingPolicies,
-    Service, Subnet, System,
+    Environment, Image, ImageOrigin, LoadBalancer, Nat, Network, Scaling, Service, Subnet, System,
 };
 
 use std::path::Path;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use neargate_core::alarm::AlarmSpec;
 use neargate_core::discovery::DiscoveryServiceSpec;
 use neargate_core::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
 use neargate_core::log_group::LogGroupSpec;
 use neargate_core::network::SecurityGroupSpec;
+use neargate_core::scaling::{ScalableTargetSpec, ScalingPolicySpec};
 use neargate_core::service::ServiceSpec;
 use neargate_core::task_definition::TaskDefinition;
 
@@ -119,6 +121,9 @@ pub struct LoadBalancer {
     pub spec: LoadBalancerSpec,
     /// With the rules of this environment's services, by priority.
     pub listeners: Vec<ListenerSpec>,
+    /// This environment's alarms on it. Of environments that are brought up together and share a
+    /// load balancer only the last one's count: it is watched once.
+    pub alarms: Vec<AlarmSpec>,
 }
 
 /// An ECS service and all that belongs to it alone.
@@ -134,38 +139,21 @@ pub struct Service {
     pub target_group: Option<TargetGroupSpec>,
     /// Its name for other services.
     pub discovery: Option<DiscoveryServiceSpec>,
-    /// Policies of automatic scaling; limits stand in the service.
-    pub scaling: Option<ScalingPolicies>,
+    /// Automatic scaling.
+    pub scaling: Option<Scaling>,
+    /// Alarms on its utilization; their tags lack Neargate's own as well.
+    pub alarms: Vec<AlarmSpec>,
     /// Log groups of its containers.
     pub log_groups: Vec<LogGroupSpec>,
 }
 
-/// Target tracking policies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScalingPolicies {
-    /// Average CPU utilization in percent.
-    pub cpu_percent: Option<u32>,
-    /// Average memory utilization in percent.
-    pub memory_percent: Option<u32>,
-    /// Requests per target and minute.
-    pub requests_per_target: Option<u32>,
-    /// A metric the application publishes.
-    pub custom_metric: Option<CustomMetric>,
-    /// Wait after taking tasks away.
-    pub scale_in_cooldown_ms: u64,
-    /// Wait after adding tasks.
-    pub scale_out_cooldown_ms: u64,
-}
-
-/// A metric the application publishes, and the value to keep it at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CustomMetric {
-    /// CloudWatch namespace.
-    pub namespace: String,
-    /// Metric name.
-    pub name: String,
-    /// The value to keep.
-    pub target: u32,
+/// Limits of automatic scaling, and what changes the count between them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaling {
+    /// Limits; its tags lack those of [`crate::SYSTEM_TAG`] and [`crate::ENVIRONMENT_TAG`].
+    pub target: ScalableTargetSpec,
+    /// Policies of the target.
+    pub policies: Vec<ScalingPolicySpec>,
 }
 
 /// An image repository on this machine.

@@ -4,10 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use neargate_core::alarm::{
+    AlarmAction, AlarmCondition, AlarmSpec, Comparison, DimensionValue, MetricCondition,
+    MissingData, Statistic, Threshold, Watched,
+};
 use neargate_core::input::Command;
 use neargate_core::network::Internet;
 use neargate_core::service::ServiceName;
-use neargate_system::{CommandOptions, ENVIRONMENT_TAG, SYSTEM_TAG, System, load, load_text};
+use neargate_system::{
+    CommandOptions, ENVIRONMENT_TAG, Existing, SYSTEM_TAG, System, load, load_text,
+};
 
 const SYSTEMS: [&str; 5] =
     ["modular-template", "microservices", "backend-booking", "customer-order-portal", "broxiva"];
@@ -68,6 +74,9 @@ fn check_order(commands: &[Command]) {
                 let allowed = service.security_groups.iter().map(|g| ("security group", g.clone()));
                 groups.chain(subnets).chain(allowed).chain(names).chain(rest).collect()
             }
+            Command::PutScalableTarget(target) => vec![("service", target.service.to_string())],
+            Command::PutScalingPolicy(policy) => vec![("target", policy.service.to_string())],
+            Command::PutAlarm(alarm) => watched_by(alarm),
             _ => Vec::new(),
         };
         for need in needs {
@@ -87,9 +96,41 @@ fn check_order(commands: &[Command]) {
             Command::PutDiscoveryService(d) => put(&mut known, "name", d.dns_name()),
             Command::PutTaskDefinition(d) => put(&mut known, "family", d.family.clone()),
             Command::PutService(s) => put(&mut known, "service", s.name.to_string()),
+            Command::PutScalableTarget(t) => put(&mut known, "target", t.service.to_string()),
+            Command::PutScalingPolicy(p) => {
+                put(&mut known, "policy", format!("{}/{}", p.service, p.name));
+            }
+            Command::PutAlarm(alarm) => put(&mut known, "alarm", alarm.name.clone()),
             other => panic!("a description never says {other:?}"),
         }
     }
+}
+
+/// The things an alarm's dimensions name.
+fn watched_by(alarm: &AlarmSpec) -> Vec<(&'static str, String)> {
+    let dimensions = dimensions(alarm);
+    let text = |name: &str| match dimensions.get(name) {
+        Some(DimensionValue::Text(text)) => text.clone(),
+        other => panic!("{name} of {}: {other:?}", alarm.name),
+    };
+    if dimensions.contains_key("ClusterName") {
+        return vec![("service", format!("{}/{}", text("ClusterName"), text("ServiceName")))];
+    }
+    let named = dimensions.values().map(|value| match value {
+        DimensionValue::LoadBalancer { load_balancer } => ("load balancer", load_balancer.clone()),
+        DimensionValue::TargetGroup { target_group } => ("target group", target_group.clone()),
+        DimensionValue::Text(text) => panic!("{} watches {text}", alarm.name),
+    });
+    named.collect()
+}
+
+fn dimensions(alarm: &AlarmSpec) -> &BTreeMap<String, DimensionValue> {
+    let AlarmCondition::Metric(MetricCondition { watched: Watched::Metric(statistic), .. }) =
+        &alarm.condition
+    else {
+        panic!("{} watches no metric", alarm.name)
+    };
+    &statistic.metric.dimensions
 }
 
 #[test]
@@ -203,7 +244,7 @@ fn what_is_made_is_labelled() {
 }
 
 #[test]
-fn services_no_longer_described_are_found() {
+fn what_is_no_longer_described_goes() {
     let system = system("backend-booking");
     let name = |service: &str| ServiceName {
         cluster: "backend-booking-dev-cluster".to_owned(),
@@ -213,17 +254,226 @@ fn services_no_longer_described_are_found() {
         let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         BTreeMap::from([tag(SYSTEM_TAG, system), tag(ENVIRONMENT_TAG, environment)])
     };
-    let existing = [
+    let services = [
         (name("backend-booking-dev"), tags("backend-booking", "dev")),
         (name("old-worker"), tags("backend-booking", "dev")),
         (name("old-in-prod"), tags("backend-booking", "prod")),
         (name("someone-elses"), tags("broxiva", "dev")),
         (name("by-hand"), BTreeMap::new()),
     ];
-    assert_eq!(system.obsolete(&existing, &["dev"]), [name("old-worker")]);
+    let policies = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let targets = [
+        ("backend-booking-dev", policies(&["backend-booking-dev-cpu", "old"])),
+        ("old-worker", policies(&["old"])),
+        ("by-hand", policies(&["mine"])),
+    ];
+    let targets = targets.map(|(service, policies)| {
+        let tags = match service {
+            "by-hand" => BTreeMap::new(),
+            _ => tags("backend-booking", "dev"),
+        };
+        (name(service), policies, tags)
+    });
+    let alarms = [
+        ("backend-booking-dev-5xx", tags("backend-booking", "dev")),
+        ("old-alarm", tags("backend-booking", "dev")),
+        ("TargetTracking-service/main/web-AlarmHigh-1", BTreeMap::new()),
+    ];
+    let existing = Existing {
+        services: services.into(),
+        targets: targets.into(),
+        alarms: alarms.map(|(name, tags)| (name.to_owned(), tags)).into(),
+    };
+    let obsolete = |environments: &[&str]| {
+        system.obsolete(&existing, &system.commands(environments, &free_ports()), environments)
+    };
+    let delete = |service: &str| Command::DeleteService { service: name(service), force: true };
+    let mut expected = vec![
+        Command::DeleteScalingPolicy { service: name("backend-booking-dev"), name: "old".into() },
+        Command::DeleteScalableTarget { service: name("old-worker") },
+        Command::DeleteAlarm { name: "old-alarm".into() },
+        delete("old-worker"),
+    ];
+    assert_eq!(obsolete(&["dev"]), expected);
+    expected.push(delete("old-in-prod"));
+    assert_eq!(obsolete(&["dev", "prod"]), expected);
+    assert!(obsolete(&[]).is_empty());
+}
+
+fn alarms(system: &System, environments: &[&str]) -> Vec<AlarmSpec> {
+    let commands = system.commands(environments, &CommandOptions::default());
+    let alarm = |command: Command| match command {
+        Command::PutAlarm(alarm) => Some(*alarm),
+        _ => None,
+    };
+    commands.into_iter().filter_map(alarm).collect()
+}
+
+fn names(alarms: &[AlarmSpec]) -> Vec<&str> {
+    alarms.iter().map(|alarm| alarm.name.as_str()).collect()
+}
+
+/// Namespace, metric, statistic, threshold, seconds of a period, periods.
+fn watched(alarm: &AlarmSpec) -> (String, String, Statistic, f64, u32, u32) {
+    let AlarmCondition::Metric(condition) = &alarm.condition else { panic!("a metric alarm") };
+    let (Watched::Metric(of), Threshold::Value(threshold)) =
+        (&condition.watched, &condition.threshold)
+    else {
+        panic!("{} watches no metric", alarm.name)
+    };
+    // The same in every alarm of the Terraform modules.
+    assert_eq!(condition.comparison, Comparison::GreaterThanThreshold);
+    assert_eq!(condition.missing_data, Some(MissingData::NotBreaching));
+    assert_eq!((condition.datapoints_to_alarm, &of.unit), (None, &None));
+    assert!(alarm.actions_enabled && alarm.insufficient_data_actions.is_empty());
+    assert_eq!(alarm.alarm_actions, alarm.ok_actions);
+    (
+        of.metric.namespace.clone(),
+        of.metric.name.clone(),
+        of.statistic.clone(),
+        *threshold,
+        of.period_s,
+        condition.evaluation_periods,
+    )
+}
+
+fn find<'a>(alarms: &'a [AlarmSpec], name: &str) -> &'a AlarmSpec {
+    alarms.iter().find(|a| a.name == name).unwrap_or_else(|| panic!("{name}: {:?}", names(alarms)))
+}
+
+fn metric(
+    (namespace, name, statistic): (&str, &str, Statistic),
+    threshold: f64,
+    period: u32,
+    periods: u32,
+) -> (String, String, Statistic, f64, u32, u32) {
+    (namespace.to_owned(), name.to_owned(), statistic, threshold, period, periods)
+}
+
+/// BB-17, BB-27, BB-46: the alarms of both environments, and what they tell.
+#[test]
+fn bb_17_27_46_alarms() {
+    let system = system("backend-booking");
+    for (name, seconds, errors) in [("dev", 3.0, 25.0), ("prod", 1.0, 10.0)] {
+        let alarms = alarms(&system, &[name]);
+        let prefix = format!("backend-booking-{name}");
+        let expected = [
+            "-cpu-high",
+            "-memory-high",
+            "-worker-cpu-high",
+            "-worker-memory-high",
+            "-response-time",
+            "-5xx",
+            "-app-unhealthy",
+        ];
+        let expected = expected.map(|end| format!("{prefix}{end}"));
+        assert_eq!(names(&alarms), expected.iter().map(String::as_str).collect::<Vec<_>>());
+        let (elb, ecs) = ("AWS/ApplicationELB", "AWS/ECS");
+        for (end, expected, description) in [
+            (
+                "-worker-memory-high",
+                metric((ecs, "MemoryUtilization", Statistic::Average), 80.0, 300, 2),
+                format!("Average memory of {prefix}-worker is above 80 %"),
+            ),
+            (
+                "-response-time",
+                metric((elb, "TargetResponseTime", Statistic::Average), seconds, 300, 2),
+                format!("Answers take longer than {seconds} s on average"),
+            ),
+            (
+                "-5xx",
+                metric((elb, "HTTPCode_Target_5XX_Count", Statistic::Sum), errors, 300, 2),
+                format!("More than {errors} answers with 5xx in 300 s"),
+            ),
+            (
+                "-app-unhealthy",
+                metric((elb, "UnHealthyHostCount", Statistic::Maximum), 0.0, 300, 2),
+                "A target of app is not healthy".to_owned(),
+            ),
+        ] {
+            let alarm = find(&alarms, &format!("{prefix}{end}"));
+            assert_eq!(watched(alarm), expected);
+            assert_eq!(alarm.description, Some(description));
+            let topic = AlarmAction::Topic { topic: format!("{prefix}-alarms") };
+            assert_eq!(alarm.alarm_actions, [topic]);
+            assert_eq!(alarm.tags[SYSTEM_TAG], "backend-booking");
+            assert_eq!(alarm.tags[ENVIRONMENT_TAG], name);
+        }
+        let dimensions = dimensions(find(&alarms, &format!("{prefix}-app-unhealthy")));
+        let load_balancer = format!("{prefix}-alb");
+        assert_eq!(dimensions["LoadBalancer"], DimensionValue::LoadBalancer { load_balancer });
+        let target_group = prefix.clone();
+        assert_eq!(dimensions["TargetGroup"], DimensionValue::TargetGroup { target_group });
+    }
+}
+
+/// BX-64 to BX-67.
+#[test]
+fn bx_64_to_67_alarms() {
+    let system = system("broxiva");
+    let alarms = alarms(&system, &["prod"]);
+    assert_eq!(alarms.len(), 2 * 15 + 2);
+    let (elb, ecs) = ("AWS/ApplicationELB", "AWS/ECS");
+    for (name, expected) in [
+        ("api-cpu-high", metric((ecs, "CPUUtilization", Statistic::Average), 80.0, 60, 3)),
+        ("media-memory-high", metric((ecs, "MemoryUtilization", Statistic::Average), 80.0, 60, 3)),
+        ("5xx", metric((elb, "HTTPCode_ELB_5XX_Count", Statistic::Sum), 10.0, 60, 2)),
+        ("response-time", metric((elb, "TargetResponseTime", Statistic::Average), 2.0, 60, 3)),
+    ] {
+        assert_eq!(watched(find(&alarms, &format!("broxiva-prod-{name}"))), expected, "{name}");
+    }
+}
+
+/// SM-44: every environment's services, and the load balancer that they share once: for the last
+/// of those that come up together.
+#[test]
+fn sm_44_a_shared_load_balancer_is_watched_once() {
+    let system = system("microservices");
+    let of_balancer = |environments: &[&str]| -> Vec<String> {
+        let alarms = alarms(&system, environments);
+        assert_eq!(alarms.len(), 8 * environments.len() + 2);
+        let of_balancer = alarms.iter().filter(|a| dimensions(a).contains_key("LoadBalancer"));
+        of_balancer.map(|alarm| alarm.name.clone()).collect()
+    };
     assert_eq!(
-        system.obsolete(&existing, &["dev", "prod"]),
-        [name("old-worker"), name("old-in-prod")]
+        of_balancer(&["test", "stage", "production"]),
+        ["microservices-production-response-time", "microservices-production-5xx"]
     );
-    assert!(system.obsolete(&existing, &[]).is_empty());
+    assert_eq!(
+        of_balancer(&["test"]),
+        ["microservices-test-response-time", "microservices-test-5xx"]
+    );
+    let all = alarms(&system, &["test", "stage"]);
+    let cpu = find(&all, "stage-auth-service-cpu-high");
+    let expected = metric(("AWS/ECS", "CPUUtilization", Statistic::Average), 75.0, 60, 2);
+    assert_eq!(watched(cpu), expected);
+}
+
+/// CP-45, CP-80: alarms are off until somebody wants them; scaling is not.
+#[test]
+fn cp_45_80_alarms_are_off_unless_wanted() {
+    for (name, services) in [("customer-order-portal", 9), ("modular-template", 6)] {
+        let system = system(name);
+        for environment in all(&system) {
+            assert_eq!(names(&alarms(&system, &[environment])), [""; 0]);
+            let commands = system.commands(&[environment], &free_ports());
+            let targets = commands.iter().filter(|c| matches!(c, Command::PutScalableTarget(_)));
+            assert_eq!(targets.count(), services, "{name} {environment}");
+            let policies = commands.iter().filter(|c| matches!(c, Command::PutScalingPolicy(_)));
+            assert_eq!(policies.count(), services, "{name} {environment}");
+        }
+    }
+    // Wanted in one environment, they are there.
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../systems/customer-order-portal/neargate.yaml");
+    let text = std::fs::read_to_string(&file).expect("the description");
+    let wanted =
+        text.replace("  production:\n", "  production:\n    monitoring: { enabled: true }\n");
+    let system = load_text(&file, &wanted).unwrap_or_else(|problems| panic!("{problems}"));
+    let alarms = alarms(&system, &["production"]);
+    assert_eq!(alarms.len(), 2 * 9 + 2);
+    find(&alarms, "customer-order-portal-production-response-time");
+    let cpu = find(&alarms, "gateway-service-cpu-high");
+    let expected = metric(("AWS/ECS", "CPUUtilization", Statistic::Average), 80.0, 300, 2);
+    assert_eq!(watched(cpu), expected);
 }

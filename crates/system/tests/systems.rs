@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use neargate_core::load_balancer::{Action, Condition, Rule};
+use neargate_core::scaling::{PolicyKind, TargetTracking, TrackedMetric};
 use neargate_core::service::CapacityProvider;
 use neargate_core::task_definition::is_fargate_size;
 use neargate_system::{Environment, ImageOrigin, Nat, Service, System, load};
@@ -29,7 +30,28 @@ fn size(service: &Service) -> (u32, u32) {
 }
 
 fn limits(service: &Service) -> (u32, u32) {
-    service.spec.scaling_limits.map_or((0, 0), |limits| (limits.min, limits.max))
+    service.scaling.as_ref().map_or((0, 0), |scaling| (scaling.target.min, scaling.target.max))
+}
+
+/// Name, target value, and seconds after scaling out and in of every policy.
+fn policies(service: &Service) -> Vec<(String, f64, u32, u32)> {
+    let policies = service.scaling.iter().flat_map(|scaling| &scaling.policies);
+    policies
+        .map(|policy| {
+            let PolicyKind::TargetTracking(tracking) = &policy.kind else {
+                panic!("not target tracking: {policy:?}")
+            };
+            assert_eq!(policy.service, service.spec.name);
+            assert!(!tracking.disable_scale_in);
+            let cooldowns = (tracking.scale_out_cooldown_s, tracking.scale_in_cooldown_s);
+            let (Some(out), Some(into)) = cooldowns else { panic!("no cooldowns: {policy:?}") };
+            (policy.name.clone(), tracking.target_value, out, into)
+        })
+        .collect()
+}
+
+fn named(name: &str, value: f64, out: u32, into: u32) -> (String, f64, u32, u32) {
+    (name.to_owned(), value, out, into)
 }
 
 fn variable<'s>(service: &'s Service, name: &str) -> Option<&'s str> {
@@ -173,12 +195,9 @@ fn mt_1_six_modules() {
             let check = &service.target_group.as_ref().expect("MT-34").health_check;
             assert_eq!(check.path, "/health");
             assert_eq!((check.healthy_threshold, check.unhealthy_threshold), (2, 3));
-            let policies = service.scaling.as_ref().expect("MT-2");
-            assert_eq!(policies.cpu_percent, Some(70));
-            assert_eq!(
-                (policies.scale_out_cooldown_ms, policies.scale_in_cooldown_ms),
-                (60_000, 120_000)
-            );
+            // MT-2.
+            let policy = format!("{key}-service-cpu");
+            assert_eq!(policies(service), [named(&policy, 70.0, 60, 120)]);
             assert_eq!(providers(service), [(CapacityProvider::Fargate, 0, 1)]);
             // MT-28: modules do not call each other, so they have no names to call.
             assert!(service.discovery.is_none());
@@ -268,11 +287,9 @@ fn sm_14_34_49_54_one_definition_three_environments() {
     assert_eq!(auth("stage").log_groups[0].name, "/ecs/auth-service/stage");
     assert_eq!(auth("stage").log_groups[0].retention_days, Some(30));
     // SM-36: off in test, 70 % in stage, 60 % and 60 s in production.
-    assert_eq!(auth("test").scaling, None);
-    assert_eq!(auth("stage").scaling.as_ref().and_then(|s| s.cpu_percent), Some(70));
-    let policies = auth("production").scaling.as_ref().expect("scales");
-    assert_eq!(policies.cpu_percent, Some(60));
-    assert_eq!((policies.scale_in_cooldown_ms, policies.scale_out_cooldown_ms), (60_000, 60_000));
+    assert_eq!(policies(auth("test")), []);
+    assert_eq!(policies(auth("stage")), [named("stage-auth-service-cpu", 70.0, 60, 60)]);
+    assert_eq!(policies(auth("production")), [named("auth-service-cpu", 60.0, 60, 60)]);
     // SM-30: a role of its own per service and environment.
     let mut roles = BTreeSet::new();
     for environment in &system.environments {
@@ -300,12 +317,11 @@ fn bb_4_12_web_service() {
         );
         assert_eq!((size(app), port(app)), ((512, 1024), Some(8000)));
         assert_eq!((app.spec.desired_count, limits(app)), (2, (1, 5)));
-        let policies = app.scaling.as_ref().expect("BB-13");
-        assert_eq!((policies.cpu_percent, policies.memory_percent), (Some(70), Some(80)));
-        assert_eq!(
-            (policies.scale_out_cooldown_ms, policies.scale_in_cooldown_ms),
-            (60_000, 300_000)
-        );
+        // BB-13.
+        let expected = [("cpu", 70.0), ("memory", 80.0)].map(|(metric, value)| {
+            named(&format!("backend-booking-{name}-{metric}"), value, 60, 300)
+        });
+        assert_eq!(policies(app), expected);
         let check = &app.target_group.as_ref().expect("BB-11").health_check;
         assert_eq!((check.path.as_str(), check.matcher.as_str()), ("/health/", "200"));
         assert_eq!((check.interval_ms, check.timeout_ms), (30_000, 10_000));
@@ -359,9 +375,21 @@ fn bb_20_worker_runs_the_same_image_with_another_command() {
     assert_eq!(container.stop_timeout_ms, 120_000);
     assert_eq!(container.nofile, Some((1024, 4096)));
     assert!(worker.target_group.is_none() && worker.spec.load_balancers.is_empty());
-    let metric = worker.scaling.as_ref().and_then(|s| s.custom_metric.as_ref()).expect("BB-23");
-    assert_eq!(metric.namespace, "BackendBooking/Dramatiq");
-    assert_eq!((metric.name.as_str(), metric.target), ("BacklogPerTask", 100));
+    // BB-23.
+    let policy = "backend-booking-dev-worker-BacklogPerTask";
+    assert_eq!(policies(worker), [named(policy, 100.0, 60, 300)]);
+    let policy = &worker.scaling.as_ref().expect("BB-22").policies[0];
+    let PolicyKind::TargetTracking(TargetTracking {
+        metric: TrackedMetric::Customized(custom),
+        ..
+    }) = &policy.kind
+    else {
+        panic!("BB-23: a metric of its own: {policy:?}")
+    };
+    assert_eq!(custom.metric.namespace, "BackendBooking/Dramatiq");
+    assert_eq!(custom.metric.name, "BacklogPerTask");
+    let dimensions: Vec<&str> = custom.metric.dimensions.keys().map(String::as_str).collect();
+    assert_eq!(dimensions, ["ClusterName", "ServiceName"]);
     for name in ["DATABASE_URL", "REDIS_URL", "DJANGO_SECRET_KEY", "ALLOWED_HOSTS"] {
         assert!(
             secret(worker, name).is_some_and(|s| s.starts_with("/backend-booking/dev/")),
@@ -409,12 +437,9 @@ fn cp_14_to_22_nine_services() {
             if let Some(secret_name) = secret_name {
                 assert!(secret(service, secret_name).is_some(), "{key} {secret_name}");
             }
-            let policies = service.scaling.as_ref().expect("CP-31");
-            assert_eq!((policies.cpu_percent, policies.memory_percent), (Some(70), None));
-            assert_eq!(
-                (policies.scale_out_cooldown_ms, policies.scale_in_cooldown_ms),
-                (60_000, 300_000)
-            );
+            // CP-31; the target for memory is off unless somebody wants it.
+            let policy = format!("{key}-service-cpu");
+            assert_eq!(policies(service), [named(&policy, 70.0, 60, 300)]);
             let spot = [(CapacityProvider::FargateSpot, 0, 100), (CapacityProvider::Fargate, 0, 0)];
             assert_eq!(providers(service), spot);
             let group = service.target_group.as_ref().expect("CP-38");
@@ -624,12 +649,16 @@ fn bx_19_to_21_40_62_network_names_and_logs() {
 fn bx_43_to_47_81_policies_and_secrets() {
     let system = system("broxiva");
     let prod = environment(&system, "prod");
-    let policies = service(prod, "api").scaling.as_ref().expect("BX-43");
-    assert_eq!((policies.cpu_percent, policies.memory_percent), (Some(70), Some(80)));
-    assert_eq!(policies.requests_per_target, Some(1000));
-    assert_eq!((policies.scale_out_cooldown_ms, policies.scale_in_cooldown_ms), (60_000, 300_000));
-    let staging = service(environment(&system, "staging"), "api").scaling.as_ref();
-    assert_eq!(staging.and_then(|s| s.requests_per_target), Some(500));
+    for (environment, requests) in [("prod", 1000.0), ("staging", 500.0), ("dev", 500.0)] {
+        let api = service(self::environment(&system, environment), "api");
+        let expected = [("cpu", 70.0), ("memory", 80.0), ("requests", requests)]
+            .map(|(m, value)| named(&format!("broxiva-{environment}-api-{m}"), value, 60, 300));
+        assert_eq!(policies(api), expected);
+        let media = service(self::environment(&system, environment), "media");
+        let expected = [("cpu", 75.0), ("memory", 80.0)]
+            .map(|(m, value)| named(&format!("broxiva-{environment}-media-{m}"), value, 120, 300));
+        assert_eq!(policies(media), expected);
+    }
     for service in &prod.services {
         let database = secret(service, "DATABASE_URL").is_some();
         let redis = secret(service, "REDIS_URL").is_some();

@@ -8,7 +8,7 @@ use clap::Args;
 use neargate_core::input::Command;
 use neargate_core::service::ServiceName;
 use neargate_engine::api::{ImageSource, PlatformView};
-use neargate_system::{CommandOptions, ImageOrigin, System};
+use neargate_system::{CommandOptions, Existing, ImageOrigin, System};
 
 use super::down::take_down;
 use super::wait::{self, Ending};
@@ -271,19 +271,26 @@ fn plan(
             _ => {}
         }
     }
-    // What the description no longer names goes; what is going already is left alone.
-    let existing: Vec<(ServiceName, BTreeMap<String, String>)> = before
-        .services
-        .iter()
-        .filter(|s| s.status == "ACTIVE")
-        .map(|s| (crate::lookup::key(s), s.tags.clone()))
-        .collect();
-    let obsolete = system.obsolete(&existing, environments);
-    commands.extend(
-        obsolete.into_iter().map(|service| Command::DeleteService { service, force: true }),
-    );
+    // What the description no longer names goes.
+    let mut all = system.obsolete(&existing(before), &commands, environments);
+    all.append(&mut commands);
     let (images, secrets) = (image_sources(system), secrets.into_iter().collect());
-    Plan { commands, images, secrets, services, listeners }
+    Plan { commands: all, images, secrets, services, listeners }
+}
+
+/// What may belong to a system; what is going already is left alone.
+fn existing(view: &PlatformView) -> Existing {
+    let active = view.services.iter().filter(|s| s.status == "ACTIVE");
+    let targets = view.scaling.iter().map(|target| {
+        let service =
+            ServiceName { cluster: target.cluster.clone(), service: target.service.clone() };
+        (service, target.policies.clone(), target.tags.clone())
+    });
+    Existing {
+        services: active.map(|s| (crate::lookup::key(s), s.tags.clone())).collect(),
+        targets: targets.collect(),
+        alarms: view.alarms.iter().map(|a| (a.name.clone(), a.tags.clone())).collect(),
+    }
 }
 
 /// Where the system's images come from. Those that are pushed are found where they were pushed to.

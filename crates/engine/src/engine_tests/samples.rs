@@ -40,7 +40,6 @@ pub(crate) fn service(service: &str, desired_count: u32) -> ServiceSpec {
         name: name(service),
         task_definition: TaskDefinitionRef { family: service.into(), revision: None },
         desired_count,
-        scaling_limits: None,
         deployment: DeploymentConfiguration::default(),
         capacity: Vec::new(),
         load_balancers: vec![ServiceLoadBalancer {

@@ -1,16 +1,18 @@
-//! Application Auto Scaling for ECS services: targets, policies and scheduled actions, validated
-//! and kept as the API has them. Nothing acts on them yet.
+//! Application Auto Scaling for ECS services: targets and policies, which are the platform's, and
+//! scheduled actions, which are kept as the API has them. Nothing acts on them yet.
 
 mod policies;
 mod scheduled_actions;
+mod shapes;
 mod targets;
 
-use neargate_core::Platform;
+use neargate_core::scaling::ScalableTarget;
 use neargate_core::service::ServiceName;
+use neargate_core::{Platform, Rejection};
 use serde_json::{Value, json};
 
 use crate::error::{self, AwsError};
-use crate::records::{Records, shown, table};
+use crate::records::{Records, table};
 use crate::{Answer, Table, fields, page};
 
 pub(crate) const OPERATIONS: Table = &[
@@ -29,12 +31,11 @@ pub(crate) const OPERATIONS: Table = &[
     ("UntagResource", targets::untag),
 ];
 
-/// By [`Scalable::key`], as they are described; `tags`.
-const TARGETS: Records = table("application-autoscaling", "target");
-/// By [`Scalable::key`] and `/<name>`, as they are described.
-const POLICIES: Records = table("application-autoscaling", "policy");
 /// By [`Scalable::key`] and `/<name>`, as they are described.
 const SCHEDULED_ACTIONS: Records = table("application-autoscaling", "scheduled-action");
+
+/// The one dimension that is served (SCALE-TGT-1).
+const DIMENSION: &str = "ecs:service:DesiredCount";
 
 /// A page unless the input says otherwise.
 const PAGE: usize = 50;
@@ -42,6 +43,16 @@ const PAGE: usize = 50;
 /// ERR-AAS-1.
 fn validation(message: impl Into<String>) -> AwsError {
     error::client("ValidationException", message)
+}
+
+/// What the core refused: what contradicts the target's other policies, or a name nothing has.
+pub(crate) fn refused(rejection: &Rejection) -> AwsError {
+    match rejection {
+        Rejection::NotFound { .. } => {
+            error::client("ObjectNotFoundException", rejection.to_string())
+        }
+        Rejection::Invalid(message) => validation(message),
+    }
 }
 
 /// What can be scaled: a resource in one dimension.
@@ -55,10 +66,10 @@ impl<'a> Scalable<'a> {
     fn read(input: &'a Value) -> Result<Scalable<'a>, AwsError> {
         let member = |name| fields::text(input, name).unwrap_or_default();
         let (namespace, dimension) = (member("ServiceNamespace"), member("ScalableDimension"));
-        if (namespace, dimension) != ("ecs", "ecs:service:DesiredCount") {
+        if (namespace, dimension) != ("ecs", DIMENSION) {
             return Err(validation(format!(
                 "Unsupported service namespace, resource type or scalable dimension: {namespace} \
-                 {dimension}; ecs ecs:service:DesiredCount is served"
+                 {dimension}; ecs {DIMENSION} is served"
             )));
         }
         Ok(Scalable { resource: member("ResourceId"), dimension })
@@ -74,12 +85,10 @@ impl<'a> Scalable<'a> {
         Some(ServiceName { cluster: cluster.to_owned(), service: service.to_owned() })
     }
 
-    /// ERR-AAS-3.
-    fn is_registered(&self, platform: &Platform) -> Result<(), AwsError> {
-        match TARGETS.has(platform, &self.key()) {
-            true => Ok(()),
-            false => Err(self.not_registered()),
-        }
+    /// Its target; ERR-AAS-3 without one.
+    fn target<'p>(&self, platform: &'p Platform) -> Result<&'p ScalableTarget, AwsError> {
+        let target = self.service().and_then(|service| platform.scalable_target(&service));
+        target.ok_or_else(|| self.not_registered())
     }
 
     fn not_registered(&self) -> AwsError {
@@ -92,11 +101,11 @@ impl<'a> Scalable<'a> {
     }
 }
 
-/// The records that the input's resource, dimension and names let through, as a page.
+/// What the input's resource, dimension and names let through of all views by key, as a page.
 fn described(
-    platform: &Platform,
     input: &Value,
-    (records, member): (Records, &str),
+    member: &str,
+    views: impl Iterator<Item = (String, Value)>,
     named: impl Fn(&Value) -> bool,
 ) -> Result<Answer, AwsError> {
     let resource = fields::text(input, "ResourceId");
@@ -105,20 +114,19 @@ fn described(
         return Err(validation("A scalable dimension can only be given with a resource id"));
     }
     let namespace = fields::text(input, "ServiceNamespace");
-    let found: Vec<(&str, Value)> = records
-        .all(platform)
-        .filter(|(_, record)| {
-            namespace.is_none_or(|wanted| record["ServiceNamespace"] == wanted)
-                && resource.is_none_or(|wanted| record["ResourceId"] == wanted)
-                && dimension.is_none_or(|wanted| record["ScalableDimension"] == wanted)
-                && named(record)
+    let found: Vec<(String, Value)> = views
+        .filter(|(_, view)| {
+            namespace.is_none_or(|wanted| view["ServiceNamespace"] == wanted)
+                && resource.is_none_or(|wanted| view["ResourceId"] == wanted)
+                && dimension.is_none_or(|wanted| view["ScalableDimension"] == wanted)
+                && named(view)
         })
         .collect();
     let size = fields::number(input, "MaxResults").map_or(PAGE, |n| n as usize).max(1);
     let token = fields::text(input, "NextToken");
-    let page = page::page(found, |(key, _)| (*key).to_owned(), false, token, size)
+    let page = page::page(found, |(key, _)| key.clone(), false, token, size)
         .map_err(|_| error::client("InvalidNextTokenException", "The next token is not valid."))?;
-    let views: Vec<Value> = page.entries.iter().map(|(_, record)| shown(record)).collect();
+    let views: Vec<&Value> = page.entries.iter().map(|(_, view)| view).collect();
     let mut answer = json!({ member: views });
     fields::set(&mut answer, "NextToken", page.next);
     Ok(Answer::Now(answer))

@@ -37,7 +37,7 @@ fn is_schedule(schedule: &str) -> bool {
 
 pub(super) fn put(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let scalable = Scalable::read(input)?;
-    scalable.is_registered(platform)?;
+    scalable.target(platform)?;
     let name = fields::text(input, "ScheduledActionName").unwrap_or_default();
     let key = format!("{}/{name}", scalable.key());
     let mut commands = Vec::new();
@@ -105,7 +105,8 @@ pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, Aws
     let named = |action: &Value| {
         names.is_empty() || names.iter().any(|wanted| action["ScheduledActionName"] == *wanted)
     };
-    described(platform, input, (SCHEDULED_ACTIONS, "ScheduledActions"), named)
+    let actions = SCHEDULED_ACTIONS.all(platform).map(|(key, view)| (key.to_owned(), view));
+    described(input, "ScheduledActions", actions, named)
 }
 
 /// ERR-AAS-3.

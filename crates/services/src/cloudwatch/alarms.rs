@@ -1,74 +1,29 @@
 //! Metric alarms and composite alarms (CW-ALM-*): put, describe, set state, delete.
 
+use std::collections::BTreeSet;
+
 use neargate_core::Platform;
+use neargate_core::alarm::{Alarm, AlarmCondition, AlarmSpec};
 use neargate_core::input::Command;
 use serde_json::{Value, json};
 
-use super::{history, invalid_combination, listed, validation};
+use super::shapes::{read_alarm, word, write_alarm};
+use super::{invalid_combination, listed, validation};
 use crate::error::{self, AwsError};
-use crate::records::{Records, shown, table};
-use crate::{Answer, arn, fields, note, tags};
-
-/// Of both kinds, by name, as they are described; `tags`.
-pub(crate) const ALARMS: Records = table("cloudwatch", "alarm");
+use crate::{Answer, arn, fields, tags};
 
 /// CW-ALM-20.
 const PAGE: usize = 100;
 /// CW-ALM-13.
 const MAX_ACTIONS: usize = 5;
-/// What a client says about a metric alarm.
-const METRIC_MEMBERS: [&str; 21] = [
-    "ActionsEnabled",
-    "AlarmActions",
-    "AlarmDescription",
-    "AlarmName",
-    "ComparisonOperator",
-    "DatapointsToAlarm",
-    "Dimensions",
-    "EvaluateLowSampleCountPercentile",
-    "EvaluationPeriods",
-    "ExtendedStatistic",
-    "InsufficientDataActions",
-    "MetricName",
-    "Metrics",
-    "Namespace",
-    "OKActions",
-    "Period",
-    "Statistic",
-    "Threshold",
-    "ThresholdMetricId",
-    "TreatMissingData",
-    "Unit",
-];
-/// What a client says about a composite alarm.
-const COMPOSITE_MEMBERS: [&str; 10] = [
-    "ActionsEnabled",
-    "ActionsSuppressor",
-    "ActionsSuppressorExtensionPeriod",
-    "ActionsSuppressorWaitPeriod",
-    "AlarmActions",
-    "AlarmDescription",
-    "AlarmName",
-    "AlarmRule",
-    "InsufficientDataActions",
-    "OKActions",
-];
-const STATE: [&str; 5] = [
-    "StateReason",
-    "StateReasonData",
-    "StateTransitionedTimestamp",
-    "StateUpdatedTimestamp",
-    "StateValue",
-];
-
 /// CW-ALM-20.
 pub(crate) fn alarm_arn(platform: &Platform, name: &str) -> String {
     arn::of(platform.identity(), "cloudwatch", format_args!("alarm:{name}"))
 }
 
 /// Whether an alarm is a composite one.
-pub(super) fn is_composite(alarm: &Value) -> bool {
-    fields::sent(alarm, "AlarmRule")
+pub(super) fn is_composite(alarm: &Alarm) -> bool {
+    matches!(alarm.spec.condition, AlarmCondition::Composite(_))
 }
 
 fn check_actions(input: &Value) -> Result<(), AwsError> {
@@ -101,6 +56,14 @@ fn check_metric(input: &Value) -> Result<(), AwsError> {
         if let Some(member) = single.iter().find(|member| fields::sent(input, member)) {
             return Err(invalid_combination(format!(
                 "The parameters Metrics and {member} cannot be used together"
+            )));
+        }
+        if let Some(id) = metrics.iter().find_map(|query| {
+            let sources = ["MetricStat", "Expression"].map(|member| fields::sent(query, member));
+            (sources[0] == sources[1]).then(|| fields::text(query, "Id").unwrap_or_default())
+        }) {
+            return Err(validation(format!(
+                "Exactly one of MetricStat and Expression must be given for metric {id}"
             )));
         }
         let band = fields::sent(input, "ThresholdMetricId");
@@ -156,69 +119,17 @@ fn check_metric(input: &Value) -> Result<(), AwsError> {
     }
 }
 
-/// The commands that put an alarm in the place of one with its name. Its state stays, as do its
-/// tags: those of the input are for a new one (CW-ALM-1, CW-ALM-15).
-fn put(platform: &Platform, input: &Value, members: &[&str]) -> Vec<Command> {
-    let name = fields::text(input, "AlarmName").unwrap_or_default();
-    let mut alarm = note::members(input, members);
-    let now = fields::time(platform.now());
-    let there = ALARMS.get(platform, name);
-    let item = match &there {
-        Some(old) => {
-            note::merge(&mut alarm, &note::members(old, &STATE));
-            tags::note(&mut alarm, &tags::noted(old));
-            history::item(
-                platform,
-                input,
-                "ConfigurationUpdate",
-                &format!("Alarm \"{name}\" updated"),
-            )
-        }
-        None => {
-            note::merge(
-                &mut alarm,
-                &json!({
-                    "StateReason": "Unchecked: Initial alarm creation",
-                    "StateTransitionedTimestamp": now,
-                    "StateUpdatedTimestamp": now,
-                    "StateValue": "INSUFFICIENT_DATA",
-                }),
-            );
-            tags::note(&mut alarm, &tags::read(fields::list(input, "Tags"), tags::LARGE));
-            history::item(
-                platform,
-                input,
-                "ConfigurationUpdate",
-                &format!("Alarm \"{name}\" created"),
-            )
-        }
+/// Puts an alarm in the place of one with its name, whose tags stay: those of the input are for a
+/// new one (CW-ALM-15).
+fn put(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
+    let Some(mut spec) = read_alarm(input) else {
+        return Err(validation("The alarm has a value that CloudWatch does not know"));
     };
-    if !fields::sent(&alarm, "ActionsEnabled") {
-        alarm["ActionsEnabled"] = json!(true);
-    }
-    for member in ["AlarmActions", "OKActions", "InsufficientDataActions"] {
-        if !fields::sent(&alarm, member) {
-            alarm[member] = json!([]);
-        }
-    }
-    alarm["AlarmArn"] = json!(alarm_arn(platform, name));
-    alarm["AlarmConfigurationUpdatedTimestamp"] = now;
-    let added = history::added(platform, name, is_composite(&alarm), item);
-    vec![ALARMS.put(name, &alarm), added]
-}
-
-/// The commands that put a metric alarm which another service made.
-pub(crate) fn put_for_service(platform: &Platform, alarm: &Value) -> Vec<Command> {
-    let mut alarm = alarm.clone();
-    if !fields::sent(&alarm, "Metrics") && !fields::sent(&alarm, "Dimensions") {
-        alarm["Dimensions"] = json!([]);
-    }
-    put(platform, &alarm, &METRIC_MEMBERS)
-}
-
-/// The commands that remove an alarm and its history.
-pub(crate) fn remove(name: &str) -> [Command; 2] {
-    [ALARMS.remove(name), history::forget(name)]
+    spec.tags = match platform.alarm(&spec.name) {
+        Some(alarm) => alarm.spec.tags.clone(),
+        None => tags::read(fields::list(input, "Tags"), tags::LARGE),
+    };
+    Answer::after(vec![Command::PutAlarm(Box::new(spec))], |_| json!({}))
 }
 
 pub(super) fn put_metric(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
@@ -227,34 +138,17 @@ pub(super) fn put_metric(platform: &Platform, input: &Value) -> Result<Answer, A
     }
     check_actions(input)?;
     check_metric(input)?;
-    check_kind(platform, input, false)?;
-    let mut alarm = input.clone();
-    if !fields::sent(&alarm, "Metrics") && !fields::sent(&alarm, "Dimensions") {
-        alarm["Dimensions"] = json!([]);
-    }
-    Answer::after(put(platform, &alarm, &METRIC_MEMBERS), |_| json!({}))
+    put(platform, input)
 }
 
 pub(super) fn put_composite(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     check_actions(input)?;
-    check_kind(platform, input, true)?;
     let rule = fields::text(input, "AlarmRule").unwrap_or_default();
     let known = ["ALARM", "OK", "INSUFFICIENT_DATA", "TRUE", "FALSE"];
     if !known.iter().any(|word| rule.to_ascii_uppercase().contains(word)) {
         return Err(validation(format!("AlarmRule is not an expression of alarm states: {rule}")));
     }
-    Answer::after(put(platform, input, &COMPOSITE_MEMBERS), |_| json!({}))
-}
-
-/// A name is of one kind of alarm.
-fn check_kind(platform: &Platform, input: &Value, composite: bool) -> Result<(), AwsError> {
-    let name = fields::text(input, "AlarmName").unwrap_or_default();
-    match ALARMS.get(platform, name) {
-        Some(alarm) if is_composite(&alarm) != composite => {
-            Err(validation(format!("There is an alarm of the other type named {name}")))
-        }
-        _ => Ok(()),
-    }
+    put(platform, input)
 }
 
 pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
@@ -267,30 +161,35 @@ pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, Aws
     let action = fields::text(input, "ActionPrefix");
     // Metric alarms unless composite ones are asked for, too.
     let kinds = fields::texts(input, "AlarmTypes");
-    let wants = |alarm: &Value| match is_composite(alarm) {
+    let wants = |alarm: &Alarm| match is_composite(alarm) {
         true => kinds.contains(&"CompositeAlarm"),
         false => kinds.is_empty() || kinds.contains(&"MetricAlarm"),
     };
-    let acts = |alarm: &Value, start: &str| {
+    let acts = |view: &Value, start: &str| {
         ["AlarmActions", "OKActions", "InsufficientDataActions"]
             .iter()
-            .any(|member| fields::texts(alarm, member).iter().any(|a| a.starts_with(start)))
+            .any(|member| fields::texts(view, member).iter().any(|a| a.starts_with(start)))
     };
-    let found: Vec<(&str, Value)> = ALARMS
-        .starting(platform, prefix.unwrap_or_default())
-        .filter(|(name, alarm)| {
-            (names.is_empty() || names.contains(name))
+    let found: Vec<Value> = platform
+        .alarms_starting(prefix.unwrap_or_default())
+        .filter(|alarm| {
+            (names.is_empty() || names.contains(&alarm.spec.name.as_str()))
                 && wants(alarm)
-                && state.is_none_or(|state| alarm["StateValue"] == state)
-                && action.is_none_or(|start| acts(alarm, start))
+                && state.is_none_or(|state| alarm.state.as_str() == state)
         })
+        .map(|alarm| write_alarm(platform, alarm))
+        .filter(|view| action.is_none_or(|start| acts(view, start)))
         .collect();
     let size = fields::number(input, "MaxRecords").map_or(PAGE, |n| n as usize);
-    let view = |(_, alarm): &(&str, Value)| shown(alarm);
-    let mut answer = listed(input, "all", found, size, |(name, _)| (*name).to_owned(), view)?;
+    let name = |view: &Value| fields::owned(view, "AlarmName").unwrap_or_default();
+    let mut answer = listed(input, "all", found, size, name, Value::clone)?;
     let all = answer["all"].take();
-    let (composite, metric): (Vec<Value>, Vec<Value>) =
-        all.as_array().cloned().unwrap_or_default().into_iter().partition(is_composite);
+    let (composite, metric): (Vec<Value>, Vec<Value>) = all
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
+        .into_iter()
+        .partition(|view| fields::sent(view, "AlarmRule"));
     let mut described = json!({ "MetricAlarms": metric, "CompositeAlarms": composite });
     fields::set(&mut described, "NextToken", fields::owned(&answer, "NextToken"));
     Ok(Answer::Now(described))
@@ -311,64 +210,48 @@ pub(super) fn describe_for_metric(platform: &Platform, input: &Value) -> Result<
             && optional.iter().all(|m| !fields::sent(input, m) || alarm.get(*m) == input.get(*m))
             && dimensions(alarm) == asked
     };
-    let found: Vec<Value> = ALARMS
-        .all(platform)
-        .filter(|(_, alarm)| fits(alarm))
-        .map(|(_, alarm)| shown(&alarm))
-        .collect();
+    let views = platform.alarms().map(|alarm| write_alarm(platform, alarm));
+    let found: Vec<Value> = views.filter(fits).collect();
     Ok(Answer::Now(json!({ "MetricAlarms": found })))
 }
 
 /// CW-ALM-20: names that nothing has are no fault.
 pub(super) fn delete(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let names = fields::texts(input, "AlarmNames");
-    let there: Vec<Value> = names.iter().filter_map(|name| ALARMS.get(platform, name)).collect();
-    if there.len() > 1 && there.iter().any(is_composite) {
+    let there: Vec<&Alarm> = names.iter().filter_map(|name| platform.alarm(name)).collect();
+    if there.len() > 1 && there.iter().any(|alarm| is_composite(alarm)) {
         return Err(validation("A composite alarm is deleted by itself"));
     }
-    let commands = names.into_iter().flat_map(remove).collect();
-    Answer::after(commands, |_| json!({}))
+    // A name may stand twice.
+    let names: BTreeSet<&String> = there.iter().map(|alarm| &alarm.spec.name).collect();
+    let delete = |name: &String| Command::DeleteAlarm { name: name.clone() };
+    Answer::after(names.into_iter().map(delete).collect(), |_| json!({}))
 }
 
 /// CW-ALM-16.
 pub(super) fn set_state(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
     let name = fields::text(input, "AlarmName").unwrap_or_default();
-    let Some(mut alarm) = ALARMS.get(platform, name) else {
+    if platform.alarm(name).is_none() {
         return Err(error::client("ResourceNotFound", format!("Unknown alarm: {name}")));
-    };
-    if let Some(data) = fields::text(input, "StateReasonData")
-        && serde_json::from_str::<Value>(data).is_err()
-    {
+    }
+    let reason_data = fields::owned(input, "StateReasonData");
+    if reason_data.as_ref().is_some_and(|data| serde_json::from_str::<Value>(data).is_err()) {
         return Err(error::client("InvalidFormat", "StateReasonData is not valid JSON"));
     }
-    let now = fields::time(platform.now());
-    let (old, new) = (alarm["StateValue"].clone(), input["StateValue"].clone());
-    if let Some(members) = alarm.as_object_mut() {
-        members.remove("StateReasonData");
-    }
-    note::merge(
-        &mut alarm,
-        &note::members(input, &["StateReason", "StateReasonData", "StateValue"]),
-    );
-    alarm["StateUpdatedTimestamp"] = now.clone();
-    let mut commands = Vec::new();
-    if old != new {
-        alarm["StateTransitionedTimestamp"] = now;
-        let texts = [&old, &new].map(|state| state.as_str().unwrap_or_default());
-        let summary = format!("Alarm updated from {} to {}", texts[0], texts[1]);
-        let item = history::item(platform, input, "StateUpdate", &summary);
-        commands.push(history::added(platform, name, is_composite(&alarm), item));
-    }
-    commands.push(ALARMS.put(name, &alarm));
-    Answer::after(commands, |_| json!({}))
+    let Some(state) = word(input, "StateValue") else {
+        return Err(validation("StateValue must be OK, ALARM or INSUFFICIENT_DATA"));
+    };
+    let reason = fields::owned(input, "StateReason").unwrap_or_default();
+    let command = Command::SetAlarmState { name: name.to_owned(), state, reason, reason_data };
+    Answer::after(vec![command], |_| json!({}))
 }
 
 fn enable(platform: &Platform, input: &Value, enabled: bool) -> Result<Answer, AwsError> {
     let mut commands = Vec::new();
     for name in fields::texts(input, "AlarmNames") {
-        if let Some(mut alarm) = ALARMS.get(platform, name) {
-            alarm["ActionsEnabled"] = json!(enabled);
-            commands.push(ALARMS.put(name, &alarm));
+        if let Some(alarm) = platform.alarm(name) {
+            let spec = AlarmSpec { actions_enabled: enabled, ..alarm.spec.clone() };
+            commands.push(Command::PutAlarm(Box::new(spec)));
         }
     }
     Answer::after(commands, |_| json!({}))

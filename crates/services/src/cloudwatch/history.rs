@@ -1,48 +1,46 @@
 //! What became of an alarm (CW-ALM-17): the newest items of each alarm, not two weeks of them.
 
 use neargate_core::Platform;
-use neargate_core::input::Command;
+use neargate_core::alarm::{AlarmEvent, AlarmHistoryItem};
 use serde_json::{Value, json};
 
+use super::alarms::is_composite;
 use super::listed;
 use crate::error::AwsError;
-use crate::records::{Records, table};
 use crate::{Answer, fields};
 
-/// By alarm name: `kind` and `items`, oldest first.
-const HISTORY: Records = table("cloudwatch", "alarm-history");
-/// At most so many items of one alarm.
-const MAX_ITEMS: usize = 50;
 /// A page unless the input says fewer.
 const PAGE: usize = 100;
 
-/// What just happened, as the input said it.
-pub(super) fn item(platform: &Platform, input: &Value, kind: &str, summary: &str) -> Value {
+/// An item without the alarm that it belongs to.
+fn item(alarm: &str, happened: &AlarmHistoryItem) -> Value {
+    let (kind, summary, data) = match &happened.what {
+        AlarmEvent::Created => (
+            "ConfigurationUpdate",
+            format!("Alarm \"{alarm}\" created"),
+            json!({ "version": "1.0", "type": "Create" }),
+        ),
+        AlarmEvent::Updated => (
+            "ConfigurationUpdate",
+            format!("Alarm \"{alarm}\" updated"),
+            json!({ "version": "1.0", "type": "Update" }),
+        ),
+        AlarmEvent::State { from, to, reason } => (
+            "StateUpdate",
+            format!("Alarm updated from {} to {}", from.as_str(), to.as_str()),
+            json!({
+                "version": "1.0",
+                "oldState": { "stateValue": from.as_str() },
+                "newState": { "stateValue": to.as_str(), "stateReason": reason },
+            }),
+        ),
+    };
     json!({
         "HistoryItemType": kind,
         "HistorySummary": summary,
-        "HistoryData": json!({ "version": "1.0", "request": input }).to_string(),
-        "Timestamp": fields::time(platform.now()),
+        "HistoryData": data.to_string(),
+        "Timestamp": fields::time(happened.at),
     })
-}
-
-/// Remembers it.
-pub(super) fn added(platform: &Platform, alarm: &str, composite: bool, item: Value) -> Command {
-    let mut items = match HISTORY.get(platform, alarm) {
-        Some(mut history) => match history["items"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        },
-        None => Vec::new(),
-    };
-    items.push(item);
-    items.drain(..items.len().saturating_sub(MAX_ITEMS));
-    let kind = if composite { "CompositeAlarm" } else { "MetricAlarm" };
-    HISTORY.put(alarm, &json!({ "kind": kind, "items": items }))
-}
-
-pub(super) fn forget(alarm: &str) -> Command {
-    HISTORY.remove(alarm)
 }
 
 pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {
@@ -52,21 +50,19 @@ pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, Aws
     let (start, end) = (time("StartDate"), time("EndDate"));
     let item_kind = fields::text(input, "HistoryItemType");
     let mut found = Vec::new();
-    for (alarm, history) in
-        HISTORY.all(platform).filter(|(alarm, _)| name.is_none_or(|n| n == *alarm))
-    {
-        let kind = &history["kind"];
+    for alarm in platform.alarms().filter(|alarm| name.is_none_or(|n| n == alarm.spec.name)) {
+        let kind = if is_composite(alarm) { "CompositeAlarm" } else { "MetricAlarm" };
         let wanted = match kinds.is_empty() {
             true => kind == "MetricAlarm",
-            false => kinds.iter().any(|wanted| kind == wanted),
+            false => kinds.contains(&kind),
         };
-        for item in fields::list(&history, "items").iter().filter(|_| wanted) {
+        for happened in alarm.history.iter().filter(|_| wanted) {
+            let mut item = item(&alarm.spec.name, happened);
             let at = item["Timestamp"].as_f64().unwrap_or_default();
             let in_time = start.is_none_or(|s| at >= s) && end.is_none_or(|e| at <= e);
             if in_time && item_kind.is_none_or(|wanted| item["HistoryItemType"] == wanted) {
-                let mut item = item.clone();
-                item["AlarmName"] = json!(alarm);
-                item["AlarmType"] = kind.clone();
+                item["AlarmName"] = json!(alarm.spec.name);
+                item["AlarmType"] = json!(kind);
                 found.push((at, item));
             }
         }

@@ -1,15 +1,17 @@
 //! Amazon CloudWatch: alarms, dashboards and the metric data that clients send.
 //!
-//! Alarms are kept with the state they were given and nobody evaluates them. Metric data is kept
+//! Alarms are the platform's, with the state they were given; nobody evaluates them. Metric data is kept
 //! within bounds (`metrics`).
 
 pub(crate) mod alarms;
 mod dashboards;
 mod history;
 mod metrics;
+pub(crate) mod shapes;
 mod statistics;
 mod tagging;
 
+use neargate_core::Rejection;
 use serde_json::{Value, json};
 
 use crate::error::{self, AwsError};
@@ -38,6 +40,14 @@ pub(crate) const OPERATIONS: Table = &[
     ("TagResource", tagging::tag),
     ("UntagResource", tagging::untag),
 ];
+
+/// What the core refused: an alarm that contradicts another one, or a name nothing has.
+pub(crate) fn refused(rejection: &Rejection) -> AwsError {
+    match rejection {
+        Rejection::NotFound { .. } => error::client("ResourceNotFound", rejection.to_string()),
+        Rejection::Invalid(message) => validation(message),
+    }
+}
 
 /// ERR-CW-1; the code of an input that contradicts the documentation and no modelled exception.
 fn validation(message: impl Into<String>) -> AwsError {

@@ -34,7 +34,6 @@ pub(super) fn create(platform: &Platform, input: &Value) -> Result<Answer, AwsEr
         name: name.clone(),
         task_definition: pinned(definition),
         desired_count: 0,
-        scaling_limits: None,
         deployment: DeploymentConfiguration::default(),
         capacity: Vec::new(),
         load_balancers: Vec::new(),

@@ -160,11 +160,12 @@ fn scale_tt_2_a_metric_that_cannot_be_tracked_is_refused() {
     }
     scaling(&mut rig, "PutScalingPolicy", tracking("p", predefined(requests, json!(label))));
     let alarm = alarms(&mut rig).remove(0);
+    // Dimensions are a set (CW-MET-1), shown by name.
     assert_eq!(
         alarm["Dimensions"],
         json!([
-            { "Name": "TargetGroup", "Value": "targetgroup/web/fedcba9876543210" },
             { "Name": "LoadBalancer", "Value": "app/lb/0123456789abcdef" },
+            { "Name": "TargetGroup", "Value": "targetgroup/web/fedcba9876543210" },
         ])
     );
 }

@@ -8,6 +8,7 @@
 
 mod balancer;
 mod container;
+mod monitoring;
 mod network;
 mod service;
 
@@ -20,6 +21,7 @@ pub(crate) use balancer::{
     ContentType, Forward, Listener, LoadBalancer, RedirectStatus, Rule, Scheme, TargetGroup,
 };
 pub(crate) use container::{Container, ContainerSettings, DependencyCondition, LogMode};
+pub(crate) use monitoring::{ErrorSource, Monitoring};
 pub(crate) use network::{Namespace, Nat, Network, PortRange, Protocol, SecurityGroup};
 pub(crate) use service::{CapacityProvider, Service, Switch};
 
@@ -71,6 +73,8 @@ pub(crate) struct Layer {
     pub(crate) templates: BTreeMap<String, Service>,
     /// The services.
     pub(crate) services: BTreeMap<String, Option<Service>>,
+    /// Alarms.
+    pub(crate) monitoring: Option<Monitoring>,
     /// Labels of every load balancer, target group, task definition and service.
     pub(crate) tags: BTreeMap<String, Option<Text>>,
 }

@@ -181,7 +181,7 @@ fn balancer<'a>(
         idle_timeout_ms: seconds(described.idle_timeout.unwrap_or(60)),
         tags: labels,
     };
-    Some((LoadBalancer { spec, listeners }, keys))
+    Some((LoadBalancer { spec, listeners, alarms: Vec::new() }, keys))
 }
 
 /// ALB-HDR-11.

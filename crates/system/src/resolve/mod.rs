@@ -2,8 +2,10 @@
 
 mod balancer;
 mod container;
+mod monitoring;
 pub(crate) mod network;
 mod rules;
+mod scaling;
 mod scope;
 mod service;
 mod shared;
@@ -53,7 +55,7 @@ pub(crate) fn system(root: &Node, source: &Source, problems: &mut Problems) -> O
         let folder = source.file.parent().unwrap_or(Path::new(""));
         let own_images = self::images(&tree, folder, &mut scope);
         if let Some(resolved) =
-            one_environment(environment, region, &layer, &own_images, &mut scope)
+            one_environment((name, environment), region, &layer, &own_images, &mut scope)
         {
             environments.push(resolved);
         }
@@ -211,7 +213,7 @@ fn images(tree: &Node, folder: &Path, scope: &mut Scope<'_>) -> BTreeMap<String,
 }
 
 fn one_environment(
-    name: &str,
+    (system, name): (&str, &str),
     region: &str,
     layer: &Layer,
     images: &BTreeMap<String, Image>,
@@ -242,7 +244,15 @@ fn one_environment(
         services.extend(service::resolve(&key, description, &around, scope));
     }
     let complete = services.len() == layer.services.len();
-    let balancers = balancer::resolve(&around, &services, complete, scope);
+    let mut balancers = balancer::resolve(&around, &services, complete, scope);
+    monitoring::resolve(
+        layer.monitoring.as_ref(),
+        &format!("{system}-{name}"),
+        &tags,
+        &mut services,
+        balancers.as_deref_mut().unwrap_or_default(),
+        scope,
+    );
     Some(Environment {
         name: name.to_owned(),
         cluster: cluster?,

@@ -1,11 +1,11 @@
-//! Services: size, capacity, deployment and scaling.
+//! Services: size, capacity and deployment.
 
 use std::collections::BTreeMap;
 
 use neargate_core::log_group::LogGroupSpec;
 use neargate_core::service::{
-    CapacityProvider, CapacityProviderStrategyItem, DeploymentConfiguration, ScalingLimits,
-    ServiceName, ServiceRegistry, ServiceSpec, TaskDefinitionRef,
+    CapacityProvider, CapacityProviderStrategyItem, DeploymentConfiguration, ServiceName,
+    ServiceRegistry, ServiceSpec, TaskDefinitionRef,
 };
 use neargate_core::task_definition::{
     ContainerDefinition, TaskDefinition, fargate_cpu_sizes, fargate_memory_sizes,
@@ -15,11 +15,12 @@ use crate::diagnostics::shown;
 use crate::document::{self, Layer, Switch};
 use crate::resolve::container::{self, Described, seconds};
 use crate::resolve::network::default_group_name;
+use crate::resolve::scaling;
 use crate::resolve::scope::{Scope, tags, words};
 use crate::resolve::target::{discovery, target_group};
 use crate::structure::index;
 use crate::suggest;
-use crate::system::{CustomMetric, Image, Network, ScalingPolicies, Service};
+use crate::system::{Image, Network, Service};
 
 /// What a service is described among.
 pub(crate) struct Around<'a> {
@@ -88,7 +89,8 @@ pub(crate) fn resolve(
         let message = format!("has {} tags; expected at most {MAX_TAGS}", labels.len());
         scope.say(&at("tags"), &message);
     }
-    let (limits, policies) = scaling(key, service, scope);
+    let limits = scaling::limits(key, service, scope);
+    scaling::check_tracking(key, service, scope);
     let desired_count = desired(key, service, limits, scope);
     let capacity = capacity(key, service, scope);
     let deployment = deployment(service);
@@ -116,7 +118,6 @@ pub(crate) fn resolve(
         name: ServiceName { cluster: around.cluster.to_owned(), service: name },
         task_definition: TaskDefinitionRef { family: family.clone(), revision: None },
         desired_count,
-        scaling_limits: limits,
         deployment,
         capacity,
         load_balancers: target.iter().map(|(_, binding)| binding.clone()).collect(),
@@ -144,6 +145,8 @@ pub(crate) fn resolve(
         ephemeral_storage_gib: storage.unwrap_or(EPHEMERAL_STORAGE_GIB),
         tags: labels,
     };
+    let group = target.as_ref().map(|(group, _)| group.name.as_str());
+    let scaling = limits.map(|limits| scaling::resolve(&spec, service, limits, group));
     let mut log_groups: Vec<LogGroupSpec> = Vec::new();
     for group in described.iter().filter_map(container::log_group) {
         if !log_groups.contains(&group) {
@@ -156,7 +159,8 @@ pub(crate) fn resolve(
         task_definition,
         target_group: target.map(|(group, _)| group),
         discovery: discovery.map(|(spec, _)| spec),
-        scaling: policies,
+        scaling,
+        alarms: Vec::new(),
         log_groups,
     })
 }
@@ -261,65 +265,16 @@ fn shares(
     }
 }
 
-fn scaling(
-    key: &str,
-    service: &document::Service,
-    scope: &mut Scope<'_>,
-) -> (Option<ScalingLimits>, Option<ScalingPolicies>) {
-    let Some(scaling) = &service.scaling else { return (None, None) };
-    let at = |last| ["services", key, "scaling", last];
-    let min = scope.required(&at("min"), scaling.min.as_ref(), "the fewest tasks");
-    let max = scope.required(&at("max"), scaling.max.as_ref(), "the most tasks");
-    let limits = match (min, max) {
-        (Some(min), Some(max)) => {
-            if min > max {
-                let message = format!("{min} is above max, which is {max}; expected at most {max}");
-                scope.say(&["services", key, "scaling", "min"], &message);
-            }
-            Some(ScalingLimits { min, max })
-        }
-        _ => None,
-    };
-    let policies = scaling.target_tracking.as_ref().map(|tracking| {
-        let nothing = tracking.cpu.is_none()
-            && tracking.memory.is_none()
-            && tracking.requests_per_target.is_none()
-            && tracking.custom_metric.is_none();
-        if nothing {
-            let message = "tracks no metric; expected `cpu`, `memory`, `requestsPerTarget` or \
-                           `customMetric`";
-            scope.say(&["services", key, "scaling", "targetTracking"], message);
-        }
-        if tracking.requests_per_target.is_some() && service.target_group.is_none() {
-            let path = ["services", key, "scaling", "targetTracking", "requestsPerTarget"];
-            scope.say(&path, "the service has no `targetGroup` to count requests at");
-        }
-        ScalingPolicies {
-            cpu_percent: tracking.cpu,
-            memory_percent: tracking.memory,
-            requests_per_target: tracking.requests_per_target,
-            custom_metric: tracking.custom_metric.as_ref().map(|metric| CustomMetric {
-                namespace: metric.namespace.clone(),
-                name: metric.metric_name.clone(),
-                target: metric.target_value,
-            }),
-            scale_in_cooldown_ms: seconds(tracking.scale_in_cooldown.unwrap_or(300)),
-            scale_out_cooldown_ms: seconds(tracking.scale_out_cooldown.unwrap_or(300)),
-        }
-    });
-    (limits, policies)
-}
-
 fn desired(
     key: &str,
     service: &document::Service,
-    limits: Option<ScalingLimits>,
+    limits: Option<(u32, u32)>,
     scope: &mut Scope<'_>,
 ) -> u32 {
     let Some(desired) = service.desired_count else {
-        return limits.map_or(1, |limits| limits.min);
+        return limits.map_or(1, |(min, _)| min);
     };
-    if let Some(ScalingLimits { min, max }) = limits
+    if let Some((min, max)) = limits
         && min <= max
         && !(min..=max).contains(&desired)
     {

@@ -58,6 +58,9 @@ pub(crate) fn check(environments: &[Environment], trees: &[Node], problems: &mut
         }
         check.priorities(environment, tree);
         check.names(environment, tree);
+        for alarm in environment.load_balancers.iter().flat_map(|balancer| &balancer.alarms) {
+            check.alarm(tree, "name", &alarm.name, name);
+        }
     }
     if subnets > MAX_SUBNETS
         && let Some(tree) = trees.first()
@@ -70,11 +73,12 @@ pub(crate) fn check(environments: &[Environment], trees: &[Node], problems: &mut
     }
 }
 
-/// Whether two environments describe the same load balancer; rules are each one's own.
+/// Whether two environments describe the same load balancer; rules and alarms are each one's own.
 fn same(a: &LoadBalancer, b: &LoadBalancer) -> bool {
     let plain = |balancer: &LoadBalancer| {
         let mut balancer = balancer.clone();
         balancer.listeners.iter_mut().for_each(|listener| listener.rules.clear());
+        balancer.alarms.clear();
         balancer
     };
     plain(a) == plain(b)
@@ -170,6 +174,12 @@ impl Check<'_> {
         }
     }
 
+    /// An alarm's name exists once in an account.
+    fn alarm(&mut self, tree: &Node, part: &str, name: &str, environment: &str) {
+        let place = ("alarm name", name.to_owned());
+        self.take(tree, &["monitoring", part], place, environment);
+    }
+
     /// Names that exist once in a cluster or account.
     fn names(&mut self, environment: &Environment, tree: &Node) {
         for service in &environment.services {
@@ -187,6 +197,9 @@ impl Check<'_> {
             if let Some(group) = service.target_group.as_ref().filter(|g| news(&g.name)) {
                 let path = ["services", key, "targetGroup", "name"];
                 self.take(tree, &path, ("target group name", group.name.clone()), own);
+            }
+            for alarm in &service.alarms {
+                self.alarm(tree, "serviceAlarms", &alarm.name, own);
             }
             if let Some(discovery) = &service.discovery {
                 let path = ["services", key, "discovery", "name"];
