@@ -46,19 +46,19 @@ fn route(
     by_rule.chain(by_default).min()
 }
 
-/// The part of the first path pattern before its first wildcard.
+/// A path that the first path pattern matches.
 fn path_of(rule: &Rule) -> String {
     let pattern = rule.conditions.iter().find_map(|condition| match condition {
         Condition::PathPattern(patterns) => patterns.first(),
         Condition::HostHeader(_) => None,
     });
-    match pattern {
-        None => "/".to_owned(),
-        Some(pattern) => match pattern.split(['*', '?']).next() {
-            None | Some("") => "/".to_owned(),
-            Some(fixed) => fixed.to_owned(),
-        },
-    }
+    pattern.map_or_else(|| "/".to_owned(), |pattern| matching(pattern))
+}
+
+/// A final `*` matches nothing, any other wildcard a 1: `/api/v*/orders*` is `/api/v1/orders`.
+fn matching(pattern: &str) -> String {
+    let path = pattern.trim_end_matches('*').replace(['*', '?'], "1");
+    if path.starts_with('/') { path } else { format!("/{path}") }
 }
 
 fn host_of(rule: &Rule) -> Option<String> {
@@ -66,4 +66,23 @@ fn host_of(rule: &Rule) -> Option<String> {
         Condition::HostHeader(patterns) => patterns.first().cloned(),
         Condition::PathPattern(_) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matching;
+
+    #[test]
+    fn a_path_is_one_that_the_pattern_matches() {
+        for (pattern, path) in [
+            ("/api/*", "/api/"),
+            ("/api/v*/orders*", "/api/v1/orders"),
+            ("/v?/x", "/v1/x"),
+            ("/graphql", "/graphql"),
+            ("*", "/"),
+            ("*.php", "/1.php"),
+        ] {
+            assert_eq!(matching(pattern), path, "{pattern}");
+        }
+    }
 }
