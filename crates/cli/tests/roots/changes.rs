@@ -117,7 +117,8 @@ fn took_effect(inventory: &Inventory) -> Result<()> {
     ensure!(definition["cpu"] == 512 && definition["memory_mib"] == 1024, "{definition:#}");
     ensure!(container["image"].as_str().is_some_and(|i| i.ends_with(":second")), "{container:#}");
     ensure!(container["secrets"]["EXTRA"] == "/modular-dev/redis-connection", "{container:#}");
-    ensure!(service["desired_count"].as_u64() >= Some(3), "{service:#}");
+    let target = &inventory["scalableTargets"]["modular-cluster-dev/orders-service"];
+    ensure!(target["min"] == 3 && target["max"] == 4, "{target:#}");
     Ok(())
 }
 

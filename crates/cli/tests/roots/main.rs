@@ -23,7 +23,7 @@ use std::sync::Mutex;
 use system::Case;
 
 /// The provider pauses most of the time, so systems run side by side.
-const JOBS: usize = 2;
+const JOBS: usize = 3;
 
 /// Progress, for whoever watches.
 #[expect(clippy::print_stderr, reason = "the test runner shows it with --nocapture")]
@@ -48,8 +48,9 @@ fn terraform_and_the_description_give_the_same_platform() {
             scope.spawn(|| {
                 while let Some(case) = next() {
                     if let Err(why) = case.run() {
-                        say(&format!("{case} failed"));
-                        failures.lock().expect("unbroken").push(format!("== {case}\n{why:#}"));
+                        let why = format!("== {case}\n{why:#}");
+                        say(&why);
+                        failures.lock().expect("unbroken").push(why);
                     }
                 }
             });

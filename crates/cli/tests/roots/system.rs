@@ -101,8 +101,9 @@ impl Case {
             let by_up = by_up.join().expect("no panic");
             run.map(|by_terraform| (by_up, by_terraform))
         });
-        let (by_up, by_terraform) =
-            by_up.with_context(|| format!("the engine's log ends with:\n{}", endpoint.log()))?;
+        let (by_up, by_terraform) = by_up.map_err(|error| {
+            anyhow!("{error:#}\nThe engine's log ends with:\n{}", endpoint.log())
+        })?;
         let differences = equality::differences(&by_up?, &by_terraform);
         ensure!(differences.is_empty(), "the roads differ:\n{}", differences.join("\n"));
         crate::say(&format!("{self}: {} fields are equal", equality::fields(&by_terraform)));
