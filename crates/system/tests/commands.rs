@@ -209,7 +209,7 @@ fn subnets_have_the_described_ranges_and_ways_out() {
 fn the_default_group_is_shut_where_nothing_uses_it() {
     let default_group = |system: &System| {
         let commands = system.commands(&all(system), &free_ports());
-        let groups = commands.into_iter().filter_map(|command| match command {
+        let mut groups = commands.into_iter().filter_map(|command| match command {
             Command::PutSecurityGroup(group) if group.name.ends_with("-default") => Some(group),
             _ => None,
         });
@@ -496,7 +496,7 @@ fn the_platform_takes_scaling_and_alarms_and_bringing_up_again_changes_nothing()
         let system = system(name);
         let identity = Identity { account: "000000000000".into(), region: system.region.clone() };
         let mut platform = Platform::new(identity, 7);
-        let input = Input::Commands(system.commands(&all(&system), &loopback()));
+        let input = Input::Commands(system.commands(&all(&system), &CommandOptions::default()));
         assert_eq!(platform.step(Time(1), &input).result, Ok(()), "{name}");
         let scaling = |platform: &Platform| {
             let targets: Vec<ScalableTarget> = platform.scalable_targets().cloned().collect();
