@@ -93,3 +93,18 @@ fn one_environment_alone_and_none_that_is_not_there() {
         "{message}"
     );
 }
+
+/// What a description leaves out has a value in the root: the README's example says little.
+#[test]
+fn the_readmes_example_becomes_a_root() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let example = example.expect("the README has an example");
+    let folder = tempfile::tempdir().expect("a folder");
+    let runnable = example.replace("{ binary: ./target/release/web }", "{ standIn: true }");
+    fs::write(folder.path().join("neargate.yaml"), runnable).expect("written");
+    let root = terraform_root(folder.path(), None).expect("it can be written");
+    let balancer = root["environments.tf"].split("  load_balancer = {").nth(1).expect("a balancer");
+    assert!(balancer.contains("security_groups  = []"), "{balancer}");
+    assert!(!root.contains_key("workers.tf") && !root.contains_key("database.tf"));
+}

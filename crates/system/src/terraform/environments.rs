@@ -271,7 +271,8 @@ fn load_balancer(description: &Description<'_>) -> Written<Expr> {
     for (name, attribute) in
         [("name", "name"), ("subnets", "subnets"), ("securityGroups", "security_groups")]
     {
-        entries.extend(description.outside(&path(name))?.map(|v| Attribute::new(attribute, v)));
+        let value = description.outside(&path(name))?.unwrap_or_else(|| Expr::List(Vec::new()));
+        entries.push(Attribute::new(attribute, value));
     }
     let idle = description.outside(&path("idleTimeout"))?.unwrap_or_else(|| Expr::code("60"));
     entries.push(Attribute::new("idle_timeout", idle));
