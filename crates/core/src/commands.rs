@@ -9,7 +9,7 @@ use crate::deployment::{Deployment, Revision, RolloutState};
 use crate::id::{DeploymentId, ServiceId};
 use crate::input::Command;
 use crate::load_balancer::{ListenerSpec, LoadBalancerSpec, TargetGroupSpec};
-use crate::platform::{Platform, Rebalance, Registered, Rejection, Service, ServiceStatus, Wake};
+use crate::platform::{Platform, Rebalance, Registered, Rejection, Service, ServiceStatus};
 use crate::service::{MAX_LOAD_BALANCERS, ServiceName, ServiceSpec, TaskDefinitionRef};
 use crate::task::{Stop, StopCode, StopMode};
 use crate::task_definition::{TaskDefinition, is_fargate_size};
@@ -106,19 +106,7 @@ impl Platform {
                 self.stop_task(id, stop, turn);
                 Ok(())
             }
-            Command::ProtectTask { task, until } => {
-                let Some(state) = self.services.task_mut(*task) else {
-                    let hint = String::new();
-                    return Err(Rejection::NotFound { kind: "task", name: task.to_string(), hint });
-                };
-                state.protected_until = *until;
-                let service = state.service;
-                if let Some(until) = until {
-                    self.wake_at(*until, Wake::Service(service));
-                }
-                turn.dirty_service(service);
-                Ok(())
-            }
+            Command::ProtectTask { task, until } => self.protect_task(*task, *until, turn),
             Command::InterruptSpot { service, count } => {
                 self.interrupt_spot(service.as_ref(), *count, turn)
             }

@@ -8,17 +8,18 @@
 use std::sync::Arc;
 
 use crate::circuit_breaker::TaskOutcome;
+use crate::commands::not_found;
 use crate::deployment::RolloutState;
 use crate::effect::Effect;
 use crate::event;
 use crate::id::TaskId;
 use crate::input::{ContainerHealth, Exit, Observation};
-use crate::platform::{Platform, Wake};
+use crate::platform::{Platform, Rejection, Wake};
 use crate::task::{
     ContainerStatus, Phase, Readiness, STOPPED_VISIBLE_MS, Stop, StopCode, StopMode, Task,
 };
 use crate::throttle;
-use crate::time::SECOND;
+use crate::time::{SECOND, Time};
 use crate::turn::Turn;
 
 /// A task without any check counts as healthy that long after RUNNING (ECS-SVC-14).
@@ -170,6 +171,25 @@ impl Platform {
         self.services.set_stopped(id);
         self.wake_at(turn.now.plus(STOPPED_VISIBLE_MS), Wake::Task(id));
         turn.dirty_service(id.service());
+    }
+
+    /// Protection from scale-in until that time; `None` ends it (ECS-PROT-1).
+    pub(crate) fn protect_task(
+        &mut self,
+        task: TaskId,
+        until: Option<Time>,
+        turn: &mut Turn,
+    ) -> Result<(), Rejection> {
+        let Some(state) = self.services.task_mut(task) else {
+            return Err(not_found("task", &task.to_string()));
+        };
+        state.protected_until = until;
+        let service = state.service;
+        if let Some(until) = until {
+            self.wake_at(until, Wake::Service(service));
+        }
+        turn.dirty_service(service);
+        Ok(())
     }
 
     /// Decides that a task stops, or that it stops more harshly than decided before.
