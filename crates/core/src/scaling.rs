@@ -623,6 +623,17 @@ mod tests {
         assert!(take(&mut none, vec![target(1, 2)]).is_err());
     }
 
+    /// Limits once stood in the service: a journal from then is read without them.
+    #[test]
+    fn a_service_of_an_older_journal_is_read() {
+        let platform = platform();
+        let spec = &platform.service(&web()).expect("there").spec;
+        let mut older = serde_json::to_value(spec).expect("JSON");
+        older["scaling_limits"] = serde_json::json!({ "min": 1, "max": 4 });
+        let read: ServiceSpec = serde_json::from_value(older).expect("readable");
+        assert_eq!(read, *spec);
+    }
+
     /// SCALE-TGT-4, SCALE-TT-4 to SCALE-TT-7.
     #[test]
     fn scale_tt_5_a_policy_has_a_target_and_alarms_that_come_and_go_with_it() {

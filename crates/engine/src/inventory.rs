@@ -109,7 +109,7 @@ impl MadeUp {
         for target in platform.scalable_targets() {
             let service = &target.spec.service;
             for (name, policy) in &target.policies {
-                texts.push((policy.arn.clone(), format!("policy {name} of {service}")));
+                texts.push((policy.arn.clone(), format!("{service}/{name}")));
                 let alarms = policy.alarms();
                 texts.extend(alarms.map(|(kind, alarm)| {
                     let plain = format!("TargetTracking-{service}/{name}-{kind}");
@@ -142,4 +142,56 @@ impl MadeUp {
 fn plain(thing: &impl Serialize) -> Value {
     // Specifications are inputs, and every input is JSON in the journal.
     serde_json::to_value(thing).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use neargate_core::input::Input;
+    use neargate_core::platform::Identity;
+    use neargate_core::time::Time;
+
+    use super::*;
+    use crate::engine_tests::samples::{name, scaling, system};
+
+    /// A platform made with that seed, which is where made-up ids come from.
+    fn made(seed: u64) -> Platform {
+        let identity = Identity { account: "000000000000".into(), region: "us-east-1".into() };
+        let mut platform = Platform::new(identity, seed);
+        let commands = [system("auth", 1), scaling("auth")].concat();
+        assert_eq!(platform.step(Time(1), &Input::Commands(commands)).result, Ok(()));
+        platform
+    }
+
+    /// design.md "Two roads, one platform": what was asked for shows the same, whatever ids came
+    /// of it.
+    #[test]
+    fn scaling_and_alarms_are_listed_without_made_up_ids() {
+        let (one, other) = (made(1), made(2));
+        let ids = |platform: &Platform| -> Vec<String> {
+            platform.alarms().map(|alarm| alarm.spec.name.clone()).collect()
+        };
+        assert_ne!(ids(&one), ids(&other), "the seeds give different ids");
+        let (one, other) = (inventory(&one), inventory(&other));
+        for kind in ["scalableTargets", "scalingPolicies", "alarms"] {
+            assert_eq!(one[kind], other[kind]);
+        }
+        let keys = |kind: &str| one[kind].keys().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!(name("auth").to_string(), "main/auth");
+        assert_eq!(keys("scalableTargets"), ["main/auth"]);
+        assert_eq!(keys("scalingPolicies"), ["main/auth/cpu", "main/auth/requests"]);
+        let alarms = [
+            "TargetTracking-main/auth/cpu-AlarmHigh",
+            "TargetTracking-main/auth/cpu-AlarmLow",
+            "TargetTracking-main/auth/requests-AlarmHigh",
+            "TargetTracking-main/auth/requests-AlarmLow",
+            "slow",
+        ];
+        assert_eq!(keys("alarms"), alarms);
+        assert_eq!(one["alarms"][alarms[0]]["alarm_actions"], json!(["main/auth/cpu"]));
+        let metric = &one["alarms"]["slow"]["condition"]["Metric"]["watched"]["Metric"]["metric"];
+        assert_eq!(metric["dimensions"], json!({ "LoadBalancer": "app/lb" }));
+        let policy = &one["scalingPolicies"]["main/auth/requests"]["kind"]["TargetTracking"];
+        let label = &policy["metric"]["RequestCountPerTarget"];
+        assert_eq!(label, "app/lb/targetgroup/auth-tg");
+    }
 }

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use neargate_core::Platform;
 use neargate_core::alarm::{
-    AlarmAction, AlarmCondition, AlarmSpec, Comparison, DimensionValue, MetricCondition,
+    Alarm, AlarmAction, AlarmCondition, AlarmSpec, Comparison, DimensionValue, MetricCondition,
     MissingData, Statistic, Threshold, Watched,
 };
-use neargate_core::input::Command;
+use neargate_core::input::{Command, Input};
 use neargate_core::network::Internet;
+use neargate_core::platform::Identity;
+use neargate_core::scaling::ScalableTarget;
 use neargate_core::service::ServiceName;
+use neargate_core::time::Time;
 use neargate_system::{
     CommandOptions, ENVIRONMENT_TAG, Existing, SYSTEM_TAG, System, load, load_text,
 };
@@ -407,9 +411,10 @@ fn bb_17_27_46_alarms() {
     }
 }
 
-/// BX-64 to BX-67.
+/// What the alarms of broxiva watch. The requirements that name them also want them to go off and
+/// come back, which is more than a description shows.
 #[test]
-fn bx_64_to_67_alarms() {
+fn broxiva_alarms_watch_what_its_documents_say() {
     let system = system("broxiva");
     let alarms = alarms(&system, &["prod"]);
     assert_eq!(alarms.len(), 2 * 15 + 2);
@@ -476,4 +481,34 @@ fn cp_45_80_alarms_are_off_unless_wanted() {
     let cpu = find(&alarms, "gateway-service-cpu-high");
     let expected = metric(("AWS/ECS", "CPUUtilization", Statistic::Average), 80.0, 300, 2);
     assert_eq!(watched(cpu), expected);
+}
+
+/// design.md "Two roads, one platform": the platform takes everything that a description says of
+/// scaling and alarms, and the same again changes nothing of it.
+#[test]
+fn the_platform_takes_scaling_and_alarms_and_bringing_up_again_changes_nothing() {
+    for (name, policies, alarms) in [
+        ("modular-template", 24, 48),
+        ("microservices", 8, 8 * 2 + 12 * 2 + 2),
+        ("backend-booking", 6, 6 * 2 + 2 * 7),
+        ("customer-order-portal", 27, 54),
+        ("broxiva", 3 * (8 * 3 + 7 * 2), 3 * (2 * (8 * 3 + 7 * 2) + 15 * 2 + 2)),
+    ] {
+        let system = system(name);
+        let identity = Identity { account: "000000000000".into(), region: system.region.clone() };
+        let mut platform = Platform::new(identity, 7);
+        let input = Input::Commands(system.commands(&all(&system), &free_ports()));
+        assert_eq!(platform.step(Time(1), &input).result, Ok(()), "{name}");
+        let scaling = |platform: &Platform| {
+            let targets: Vec<ScalableTarget> = platform.scalable_targets().cloned().collect();
+            (targets, platform.alarms().cloned().collect::<Vec<Alarm>>())
+        };
+        let first = scaling(&platform);
+        let services: usize = system.environments.iter().map(|e| e.services.len()).sum();
+        assert_eq!(first.0.len(), services, "{name}");
+        let count: usize = first.0.iter().map(|target| target.policies.len()).sum();
+        assert_eq!((count, first.1.len()), (policies, alarms), "{name}");
+        assert_eq!(platform.step(Time(2), &input).result, Ok(()), "{name}");
+        assert_eq!(scaling(&platform), first, "{name}");
+    }
 }

@@ -1,14 +1,16 @@
 //! Acknowledged means durable; what comes back is what was, to the byte.
 
 use neargate_core::Platform;
+use neargate_core::alarm::AlarmState;
 use neargate_core::id::{Generation, TaskId};
 use neargate_core::input::{Command, Exit, Input, Observation};
+use neargate_core::scaling::PolicyKind;
 use neargate_core::time::Time;
 use neargate_store::Store;
 
 use super::machine::Machine;
 use super::rig::{FakeEdge, as_if_killed, bytes, eventually, genesis, identity, start};
-use super::samples::{definition, name, service, system};
+use super::samples::{definition, name, scaling, service, system};
 use crate::ledger::Ledger;
 
 /// Issue 2, point 5: the moment a command is answered it is in what kill -9 would leave.
@@ -25,6 +27,23 @@ fn an_accepted_command_survives_a_kill_at_the_moment_of_the_answer() {
         let left = as_if_killed(dir.path()).expect("a platform");
         assert_eq!(left.service(&name("auth")).expect("there").spec.desired_count, desired_count);
     }
+    engine.accepted(scaling("auth"));
+    let state = Command::SetAlarmState {
+        name: "slow".into(),
+        state: AlarmState::Alarm,
+        reason: "rehearsed".into(),
+        reason_data: None,
+    };
+    engine.accepted(vec![state]);
+    let left = as_if_killed(dir.path()).expect("a platform");
+    let target = left.scalable_target(&name("auth")).expect("there");
+    let PolicyKind::TargetTracking(tracking) = &target.policies["cpu"].spec.kind else {
+        panic!("{target:?}")
+    };
+    // Exactly: the journal is text.
+    assert_eq!(tracking.target_value, 0.1 + 0.2);
+    assert!(target.policies["cpu"].alarms().all(|(_, name)| left.alarm(name).is_some()));
+    assert_eq!(left.alarm("slow").expect("there").state, AlarmState::Alarm);
     engine.stop();
 }
 

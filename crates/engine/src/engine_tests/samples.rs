@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use neargate_core::alarm::{
+    AlarmAction, AlarmCondition, AlarmSpec, Comparison, DimensionValue, Metric, MetricCondition,
+    MetricStatistic, Statistic, Threshold, Watched,
+};
 use neargate_core::input::Command;
 use neargate_core::load_balancer::{
     Action, Condition, ListenerSpec, LoadBalancerSpec, Rule, TargetGroupSpec, TargetHealthCheck,
@@ -10,6 +14,10 @@ use neargate_core::load_balancer::{
 };
 use neargate_core::network::{Internet, SubnetSpec, VpcSpec};
 use neargate_core::run_task::{RunTask, TaskOverrides};
+use neargate_core::scaling::{
+    PolicyKind, ResourceLabel, ScalableTargetSpec, ScalingPolicySpec, SuspendedState,
+    TargetTracking, TrackedMetric,
+};
 use neargate_core::service::{
     DeploymentConfiguration, ServiceLoadBalancer, ServiceName, ServiceSpec, TaskDefinitionRef,
 };
@@ -137,4 +145,63 @@ pub(crate) fn run(family: &str) -> Command {
         enable_execute_command: false,
         tags: BTreeMap::new(),
     }))
+}
+
+/// Scaling of the service of [`system`] by CPU and requests, and an alarm on its load balancer.
+pub(crate) fn scaling(service_name: &str) -> Vec<Command> {
+    let service = name(service_name);
+    let target = ScalableTargetSpec {
+        service: service.clone(),
+        min: 1,
+        max: 4,
+        suspended: SuspendedState::default(),
+        tags: BTreeMap::new(),
+    };
+    let mut commands = vec![Command::PutScalableTarget(target)];
+    let label = ResourceLabel::TargetGroup { target_group: format!("{service_name}-tg") };
+    for (name, metric) in [
+        ("cpu", TrackedMetric::AverageCpu),
+        ("requests", TrackedMetric::RequestCountPerTarget(label)),
+    ] {
+        commands.push(Command::PutScalingPolicy(Box::new(ScalingPolicySpec {
+            service: service.clone(),
+            name: name.into(),
+            kind: PolicyKind::TargetTracking(TargetTracking {
+                metric,
+                target_value: 0.1 + 0.2,
+                scale_out_cooldown_s: None,
+                scale_in_cooldown_s: None,
+                disable_scale_in: false,
+            }),
+        })));
+    }
+    let load_balancer = DimensionValue::LoadBalancer { load_balancer: "lb".into() };
+    commands.push(Command::PutAlarm(Box::new(AlarmSpec {
+        name: "slow".into(),
+        description: None,
+        condition: AlarmCondition::Metric(MetricCondition {
+            watched: Watched::Metric(MetricStatistic {
+                metric: Metric {
+                    namespace: "AWS/ApplicationELB".into(),
+                    name: "TargetResponseTime".into(),
+                    dimensions: BTreeMap::from([("LoadBalancer".into(), load_balancer)]),
+                },
+                statistic: Statistic::Average,
+                period_s: 60,
+                unit: None,
+            }),
+            comparison: Comparison::GreaterThanThreshold,
+            threshold: Threshold::Value(2.0),
+            evaluation_periods: 3,
+            datapoints_to_alarm: None,
+            missing_data: None,
+            low_sample_percentile: None,
+        }),
+        actions_enabled: true,
+        alarm_actions: vec![AlarmAction::Topic { topic: "told".into() }],
+        ok_actions: Vec::new(),
+        insufficient_data_actions: Vec::new(),
+        tags: BTreeMap::new(),
+    })));
+    commands
 }

@@ -5,7 +5,7 @@ use neargate_edge::control::ToEdge;
 
 use super::machine::Machine;
 use super::rig::{FakeEdge, as_if_killed, eventually, start};
-use super::samples::{name, run, system};
+use super::samples::{name, run, scaling, system};
 use crate::api::{Request, Response};
 use crate::engine::Ended;
 use crate::event::{Event, Reply};
@@ -19,7 +19,10 @@ fn down_stops_every_task_then_the_edge_then_answers() {
     let edge = FakeEdge::start(dir.path());
     let engine = start(dir.path(), &machine);
     engine.accepted(system("auth", 3));
+    engine.accepted(scaling("auth"));
     engine.until_steady();
+    let view = engine.view();
+    assert_eq!((view.scaling.len(), view.alarms.len()), (1, 5));
     engine.accepted(vec![run("auth")]);
     eventually("the standalone task", || (machine.state().containers.len() == 4).then_some(()));
     engine.accepted(vec![Command::LoseZone { zone: "us-east-1a".into() }]);
@@ -35,6 +38,7 @@ fn down_stops_every_task_then_the_edge_then_answers() {
     drop((answer, second_answer));
     let left = as_if_killed(dir.path()).expect("a platform");
     assert_eq!(next(&left), Next::Done);
+    assert_eq!((left.scalable_targets().count(), left.alarms().count()), (0, 0));
     assert_eq!(left.lost_zones().count(), 0, "the next platform has all its zones");
 }
 

@@ -3,7 +3,7 @@
 use neargate_core::Platform;
 use serde_json::{Value, json};
 
-use super::{SCHEDULED_ACTIONS, Scalable, described, validation};
+use super::{DIMENSION, SCHEDULED_ACTIONS, Scalable, described, validation};
 use crate::error::{self, AwsError};
 use crate::records::Ids;
 use crate::{Answer, arn, fields, note};
@@ -105,7 +105,15 @@ pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, Aws
     let named = |action: &Value| {
         names.is_empty() || names.iter().any(|wanted| action["ScheduledActionName"] == *wanted)
     };
-    let actions = SCHEDULED_ACTIONS.all(platform).map(|(key, view)| (key.to_owned(), view));
+    // A target that is gone has none, whoever took it away.
+    let has_target = |action: &Value| {
+        let resource = fields::text(action, "ResourceId").unwrap_or_default();
+        Scalable { resource, dimension: DIMENSION }.target(platform).is_ok()
+    };
+    let actions = SCHEDULED_ACTIONS
+        .all(platform)
+        .filter(|(_, action)| has_target(action))
+        .map(|(key, view)| (key.to_owned(), view));
     described(input, "ScheduledActions", actions, named)
 }
 

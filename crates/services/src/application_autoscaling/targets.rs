@@ -68,6 +68,11 @@ pub(super) fn register(platform: &Platform, input: &Value) -> Result<Answer, Aws
         return Err(validation(format!("ECS service doesn't exist: {}", scalable.resource)));
     };
     let bounds = [capacity(input, "MinCapacity")?, capacity(input, "MaxCapacity")?];
+    let mut commands = Vec::new();
+    if platform.scalable_target(&service).is_none() {
+        // Of a target that was taken away by another road than this API (SCALE-TGT-4).
+        commands.extend(forget_actions(platform, &scalable));
+    }
     let mut spec = match (platform.scalable_target(&service), bounds) {
         (Some(target), _) => target.spec.clone(),
         (None, [Some(min), Some(max)]) => ScalableTargetSpec {
@@ -94,7 +99,8 @@ pub(super) fn register(platform: &Platform, input: &Value) -> Result<Answer, Aws
     ] {
         *state = fields::flag(sent, member).unwrap_or(*state);
     }
-    Answer::after(vec![Command::PutScalableTarget(spec)], move |platform| {
+    commands.push(Command::PutScalableTarget(spec));
+    Answer::after(commands, move |platform| {
         let target = platform.scalable_target(&service);
         json!({ "ScalableTargetARN": target.map(|target| target_arn(platform, target)) })
     })
@@ -105,10 +111,15 @@ pub(super) fn deregister(platform: &Platform, input: &Value) -> Result<Answer, A
     let scalable = Scalable::read(input)?;
     let service = scalable.target(platform)?.spec.service.clone();
     let mut commands = vec![Command::DeleteScalableTarget { service }];
+    commands.extend(forget_actions(platform, &scalable));
+    Answer::after(commands, |_| json!({}))
+}
+
+/// The commands that remove the scheduled actions of a target.
+fn forget_actions(platform: &Platform, scalable: &Scalable<'_>) -> Vec<Command> {
     let own = format!("{}/", scalable.key());
     let actions = SCHEDULED_ACTIONS.starting(platform, &own);
-    commands.extend(actions.map(|(name, _)| SCHEDULED_ACTIONS.remove(name)));
-    Answer::after(commands, |_| json!({}))
+    actions.map(|(name, _)| SCHEDULED_ACTIONS.remove(name)).collect()
 }
 
 pub(super) fn describe(platform: &Platform, input: &Value) -> Result<Answer, AwsError> {

@@ -67,6 +67,94 @@ fn cw_alm_15_an_alarm_is_replaced_and_keeps_its_state() {
     assert_eq!(rig.refuses("cloudwatch", "SetAlarmState", gone).0, "ResourceNotFound");
 }
 
+/// CW-ALM-3, CW-ALM-4, CW-ALM-5, CW-ALM-14, CW-ALM-19: everything that was sent comes back.
+#[test]
+fn cw_alm_19_alarms_are_described_as_they_were_sent() {
+    let mut rig = Rig::new();
+    let topic = "arn:aws:sns:us-east-1:000000000000:told";
+    let one = json!({
+        "AlarmName": "one",
+        "AlarmDescription": "of one metric",
+        "ActionsEnabled": false,
+        "AlarmActions": [topic],
+        "OKActions": [topic],
+        "InsufficientDataActions": [topic],
+        "ComparisonOperator": "LessThanOrEqualToThreshold",
+        "DatapointsToAlarm": 1,
+        "Dimensions": [{ "Name": "A", "Value": "1" }, { "Name": "B", "Value": "2" }],
+        "EvaluateLowSampleCountPercentile": "ignore",
+        "EvaluationPeriods": 2,
+        "ExtendedStatistic": "p99.9",
+        "MetricName": "Latency",
+        "Namespace": "Shop",
+        "Period": 10,
+        "Threshold": -0.1,
+        "TreatMissingData": "breaching",
+        "Unit": "Milliseconds",
+    });
+    let metric = json!({
+        "Namespace": "Shop",
+        "MetricName": "Latency",
+        "Dimensions": [{ "Name": "A", "Value": "1" }],
+    });
+    let band = json!({
+        "AlarmName": "band",
+        "ComparisonOperator": "GreaterThanUpperThreshold",
+        "EvaluationPeriods": 1,
+        "Metrics": [
+            {
+                "Id": "m",
+                "MetricStat": { "Metric": metric, "Period": 300, "Stat": "Average", "Unit": "Count" },
+                "ReturnData": true,
+            },
+            {
+                "Id": "b",
+                "Expression": "ANOMALY_DETECTION_BAND(m, 2)",
+                "Label": "expected",
+                "ReturnData": true,
+            },
+        ],
+        "ThresholdMetricId": "b",
+    });
+    let composite = json!({
+        "AlarmName": "both",
+        "AlarmRule": "ALARM(one) AND ALARM(band)",
+        "ActionsSuppressor": "one",
+        "ActionsSuppressorExtensionPeriod": 30,
+        "ActionsSuppressorWaitPeriod": 60,
+    });
+    for (operation, member, sent) in [
+        ("PutMetricAlarm", "MetricAlarms", &one),
+        ("PutMetricAlarm", "MetricAlarms", &band),
+        ("PutCompositeAlarm", "CompositeAlarms", &composite),
+    ] {
+        watch(&mut rig, operation, sent.clone());
+        let asked = json!({
+            "AlarmNames": [sent["AlarmName"]],
+            "AlarmTypes": ["MetricAlarm", "CompositeAlarm"],
+        });
+        let described = watch(&mut rig, "DescribeAlarms", asked)[member][0].clone();
+        for (name, value) in sent.as_object().expect("an object") {
+            assert_eq!(&described[name], value, "{name} of {}", sent["AlarmName"]);
+        }
+        // And nothing that was not sent, but what every alarm has.
+        let own = ["Alarm", "State", "Actions", "OKActions", "InsufficientData"];
+        for name in described.as_object().expect("an object").keys() {
+            let known = sent.get(name).is_some() || own.iter().any(|own| name.starts_with(own));
+            assert!(known, "{name} of {}", sent["AlarmName"]);
+        }
+    }
+    let both = json!([{ "Id": "m", "Expression": "1", "MetricStat": { "Metric": metric, "Period": 60, "Stat": "Sum" } }]);
+    let bad = json!({
+        "AlarmName": "bad",
+        "ComparisonOperator": "GreaterThanThreshold",
+        "EvaluationPeriods": 1,
+        "Metrics": both,
+        "Threshold": 1.0,
+    });
+    assert_eq!(rig.refuses("cloudwatch", "PutMetricAlarm", bad).0, "ValidationError");
+}
+
 /// CW-ALM-3, CW-ALM-13, CW-ALM-19, CW-MET-6.
 #[test]
 fn alarms_that_contradict_themselves_are_refused() {

@@ -1,5 +1,8 @@
 //! Application Auto Scaling: what is kept, what is refused, and the alarms of target tracking.
 
+use neargate_core::input::Command;
+use neargate_core::scaling::{PolicyKind, ScalingPolicySpec, TargetTracking, TrackedMetric};
+use neargate_core::service::ServiceName;
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, text};
@@ -237,4 +240,116 @@ fn scale_sch_4_a_scheduled_action_is_put_again_in_part() {
     let input = json!({ "ServiceNamespace": "ecs" });
     let none = scaling(&mut rig, "DescribeScalingActivities", input);
     assert_eq!(none, json!({ "ScalingActivities": [] }));
+}
+
+/// design.md "Two roads, one platform": what the platform's own commands made is described, and
+/// what the API made is the platform's.
+#[test]
+fn scaling_is_the_platforms_own() {
+    let mut rig = registered();
+    scaling(&mut rig, "PutScalingPolicy", tracking("cpu", cpu(60.0)));
+    let service = ServiceName { cluster: "main".into(), service: "web".into() };
+    let target = rig.platform.scalable_target(&service).expect("registered");
+    assert_eq!((target.spec.min, target.spec.max), (1, 4));
+    assert_eq!(target.spec.tags, [("a".to_owned(), "1".to_owned())].into());
+    let spec = target.policies["cpu"].spec.clone();
+    let PolicyKind::TargetTracking(made) = &spec.kind else { panic!("{spec:?}") };
+    assert_eq!((&made.metric, made.target_value), (&TrackedMetric::AverageCpu, 60.0));
+    // The other road: a second policy, and the whole target away.
+    let memory = TargetTracking { metric: TrackedMetric::AverageMemory, ..made.clone() };
+    let kind = PolicyKind::TargetTracking(memory);
+    let memory = ScalingPolicySpec { name: "memory".into(), kind, ..spec };
+    rig.commands(vec![Command::PutScalingPolicy(Box::new(memory))]);
+    let policies = described(&mut rig, "DescribeScalingPolicies", "ScalingPolicies");
+    let metric = &policies[1]["TargetTrackingScalingPolicyConfiguration"];
+    assert_eq!(
+        metric["PredefinedMetricSpecification"]["PredefinedMetricType"],
+        "ECSServiceAverageMemoryUtilization"
+    );
+    let names: Vec<Value> = alarms(&mut rig).iter().map(|a| a["AlarmName"].clone()).collect();
+    for alarm in policies[1]["Alarms"].as_array().expect("a list") {
+        assert!(names.contains(&alarm["AlarmName"]), "{alarm}");
+    }
+    let night = json!({
+        "ScheduledActionName": "night",
+        "Schedule": "rate(1 day)",
+        "ScalableTargetAction": { "MaxCapacity": 1 },
+    });
+    scaling(&mut rig, "PutScheduledAction", of_service(night));
+    rig.commands(vec![Command::DeleteScalableTarget { service }]);
+    for (name, member) in [
+        ("DescribeScalableTargets", "ScalableTargets"),
+        ("DescribeScalingPolicies", "ScalingPolicies"),
+        ("DescribeScheduledActions", "ScheduledActions"),
+    ] {
+        assert_eq!(described(&mut rig, name, member), Vec::<Value>::new());
+    }
+    assert_eq!(alarms(&mut rig), Vec::<Value>::new());
+    // SCALE-TGT-4: a new target starts without the scheduled actions of the old one.
+    let bounds = json!({ "MinCapacity": 1, "MaxCapacity": 4 });
+    scaling(&mut rig, "RegisterScalableTarget", of_service(bounds));
+    let actions = described(&mut rig, "DescribeScheduledActions", "ScheduledActions");
+    assert_eq!(actions, Vec::<Value>::new());
+}
+
+/// SCALE-CUS-1, SCALE-CUS-3, SCALE-STEP-1: what was sent is described, and its alarms look at
+/// minutes of the same.
+#[test]
+fn scale_cus_3_policies_are_described_as_they_were_sent() {
+    let mut rig = registered();
+    let stat = |namespace: &str, name: &str, stat: &str| {
+        json!({
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": name,
+                "Dimensions": [{ "Name": "QueueName", "Value": "orders" }],
+            },
+            "Stat": stat,
+        })
+    };
+    let depth = stat("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Sum");
+    let tasks = stat("ECS/ContainerInsights", "RunningTaskCount", "p90");
+    let queries = json!([
+        { "Id": "m1", "MetricStat": depth, "ReturnData": false },
+        { "Id": "m2", "MetricStat": tasks, "ReturnData": false, "Label": "tasks" },
+        { "Id": "e1", "Expression": "m1 / m2", "ReturnData": true },
+    ]);
+    let configuration = json!({
+        "TargetValue": 0.3,
+        "ScaleOutCooldown": 0,
+        "CustomizedMetricSpecification": { "Metrics": queries },
+    });
+    let made = scaling(&mut rig, "PutScalingPolicy", tracking("backlog", configuration));
+    let policy = described(&mut rig, "DescribeScalingPolicies", "ScalingPolicies").remove(0);
+    let kept = &policy["TargetTrackingScalingPolicyConfiguration"];
+    assert_eq!(kept["CustomizedMetricSpecification"]["Metrics"], queries);
+    assert_eq!((&kept["TargetValue"], &kept["ScaleOutCooldown"]), (&json!(0.3), &json!(0)));
+    assert_eq!(kept.get("ScaleInCooldown"), None);
+    let alarm = alarms(&mut rig).remove(0);
+    assert_eq!(alarm["AlarmName"], made["Alarms"][0]["AlarmName"]);
+    let mut minutes = queries.clone();
+    for number in 0..2 {
+        minutes[number]["MetricStat"]["Period"] = json!(60);
+    }
+    assert_eq!(alarm["Metrics"], minutes);
+    let steps = json!({
+        "AdjustmentType": "PercentChangeInCapacity",
+        "MinAdjustmentMagnitude": 2,
+        "Cooldown": 30,
+        "MetricAggregationType": "Maximum",
+        "StepAdjustments": [
+            { "MetricIntervalUpperBound": -5.5, "ScalingAdjustment": -50 },
+            { "MetricIntervalLowerBound": -5.5, "MetricIntervalUpperBound": 0.0, "ScalingAdjustment": -10 },
+        ],
+    });
+    let input = json!({ "PolicyName": "steps", "StepScalingPolicyConfiguration": steps });
+    scaling(&mut rig, "PutScalingPolicy", of_service(input));
+    let policy = described(&mut rig, "DescribeScalingPolicies", "ScalingPolicies").remove(1);
+    assert_eq!(policy["StepScalingPolicyConfiguration"], steps);
+    // Without a configuration the policy stays as it is; as another type it is refused.
+    let again = of_service(json!({ "PolicyName": "steps", "PolicyType": "StepScaling" }));
+    let same = scaling(&mut rig, "PutScalingPolicy", again);
+    assert_eq!(same["PolicyARN"], policy["PolicyARN"]);
+    let other = tracking("steps", cpu(60.0));
+    assert_eq!(refused(&mut rig, "PutScalingPolicy", other), "ValidationException");
 }
