@@ -497,7 +497,7 @@ fn the_platform_takes_scaling_and_alarms_and_bringing_up_again_changes_nothing()
         let system = system(name);
         let identity = Identity { account: "000000000000".into(), region: system.region.clone() };
         let mut platform = Platform::new(identity, 7);
-        let input = Input::Commands(system.commands(&all(&system), &CommandOptions::default()));
+        let input = Input::Commands(system.commands(&all(&system), &free_ports()));
         assert_eq!(platform.step(Time(1), &input).result, Ok(()), "{name}");
         let scaling = |platform: &Platform| {
             let targets: Vec<ScalableTarget> = platform.scalable_targets().cloned().collect();

@@ -18,8 +18,10 @@ const THINGS_LEFT_OUT: [(&str, &str, &str); 1] =
     [("logGroups", "/exec", "of sessions in containers, which only AWS records")];
 
 /// Fields that are not compared, wherever they are, and why.
-const FIELDS_LEFT_OUT: [(&str, &str); 1] =
-    [("host_port", "every platform of this machine has its own")];
+const FIELDS_LEFT_OUT: [(&str, &str); 2] = [
+    ("host_port", "every platform of this machine has its own"),
+    ("Messaging__AwsMessaging__SqsQueueUrl", "the queue is Terraform's alone"),
+];
 
 /// Tags that are not compared, and why.
 const TAGS_LEFT_OUT: [(&str, &str); 5] = [
@@ -84,10 +86,21 @@ fn flatten(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
                 flatten(&format!("{path} {name}"), value, fields);
             }
         }
+        Value::Array(list) if !list.is_empty() && list.iter().all(|v| key(v).is_some()) => {
+            for value in list {
+                flatten(&format!("{path} {}", key(value).unwrap_or_default()), value, fields);
+            }
+        }
         other => {
             fields.insert(path.to_owned(), other.to_string());
         }
     }
+}
+
+/// What tells one member of a list from another: of containers the name, of rules the priority.
+fn key(value: &Value) -> Option<String> {
+    let name = value["name"].as_str().map(str::to_owned);
+    name.or_else(|| Some(value["priority"].as_u64()?.to_string()))
 }
 
 /// What stands for the ids that one road made up.
@@ -198,7 +211,7 @@ mod tests {
                 "tags": { "Project": "shop", "Team": "a" },
             } },
             "taskDefinitions": { "web:1": { "containers": [{
-                "image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/web:1",
+                "name": "web", "image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/web:1",
                 "secrets": { "KEY": "arn:aws:secretsmanager:us-east-1:0:secret:shop-config-a1B2c3:KEY::" },
             }] } },
         }))
@@ -213,7 +226,7 @@ mod tests {
                 "tags": { "neargate:system": "shop", "Team": "a" },
             } },
             "taskDefinitions": { "web:1": { "containers": [{
-                "image": "web:1",
+                "name": "web", "image": "web:1",
                 "secrets": { "KEY": "arn:aws:secretsmanager:us-east-1:0:secret:shop-config:KEY::" },
             }] } },
         }))
@@ -233,12 +246,15 @@ mod tests {
         service["desired_count"] = json!(3);
         service["tags"]["Team"] = json!("b");
         service["subnets"] = json!(["shop-a"]);
+        let definition = up.get_mut("taskDefinitions").and_then(|d| d.get_mut("web:1"));
+        definition.expect("it")["containers"][0]["image"] = json!("web:2");
         up.entry("logGroups".into()).or_default().insert("/shop".into(), json!({}));
         let expected = [
             "logGroups /shop: up {}, terraform nothing",
             "services shop/web desired_count: up 3, terraform 2",
             "services shop/web subnets: up [\"shop-a\"], terraform [\"shop-a\",\"shop-b\"]",
             "services shop/web tags Team: up \"b\", terraform \"a\"",
+            "taskDefinitions web:1 containers web image: up \"web:2\", terraform \"web:1\"",
         ];
         assert_eq!(differences(&up, &by_terraform()), expected);
     }
