@@ -12,6 +12,7 @@ mod changes;
 #[path = "../support/endpoint.rs"]
 mod endpoint;
 mod equality;
+mod facts;
 mod serving;
 mod system;
 #[path = "../support/terraform.rs"]
@@ -57,5 +58,29 @@ fn terraform_and_the_description_give_the_same_platform() {
         }
     });
     let failures = failures.into_inner().expect("unbroken");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// `NEARGATE_FACTS=broxiva/dev=state.json,broxiva/dev=plan.json` holds what `terraform show -json`
+/// printed against the facts about that environment, so that facts can be written without an apply. The
+/// N-th file of an environment is for its N-th section.
+#[test]
+#[ignore = "needs states and plans that somebody saved"]
+fn facts_of_saved_states() {
+    let wanted = std::env::var("NEARGATE_FACTS").expect("NEARGATE_FACTS");
+    let mut seen = std::collections::BTreeMap::new();
+    let mut failures = Vec::new();
+    for (case, file) in wanted.split(',').filter_map(|wanted| wanted.split_once('=')) {
+        let read = |path: &std::path::Path| {
+            std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        };
+        let shown = serde_json::from_str(&read(file.as_ref())).expect("JSON");
+        let world = facts::World::of(&shown).expect("a state or a plan");
+        let sections = facts::sections(&read(&system::facts_file(case))).expect("well formed");
+        let at = seen.entry(case).or_insert(0);
+        let section = sections.get(*at).unwrap_or_else(|| panic!("{case} has no section {at}"));
+        *at += 1;
+        failures.extend(section.failures(&world).into_iter().map(|f| format!("{case} {f}")));
+    }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use crate::changes;
 use crate::endpoint::Endpoint;
 use crate::equality::{self, Inventory};
+use crate::facts::{self, World};
 use crate::serving;
 use crate::terraform::Root;
 use crate::wire_time::WireTime;
@@ -63,6 +64,12 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
+}
+
+/// Where the facts about a case stand.
+pub(crate) fn facts_file(case: &str) -> PathBuf {
+    let name = case.replace('/', "-");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/roots/facts/{name}.txt"))
 }
 
 fn repository() -> PathBuf {
@@ -137,6 +144,8 @@ impl Case {
         let plan = Step::begin(self, "second plan", endpoint, &wire)?;
         root.nothing_to_do("after the apply", &variables)?;
         plan.end()?;
+
+        self.facts(&root, &variables)?;
 
         if self.name == CHANGED {
             changes::make(endpoint, &root, &variables, &inventory)?;
@@ -219,6 +228,33 @@ impl Case {
         let inventory = run(&up).and_then(|_| run(&["inventory", "--json"]));
         run(&["down"])?;
         Ok(serde_json::from_str(&inventory?)?)
+    }
+
+    /// What the requirements ask of this environment, if there is a file about it.
+    fn facts(&self, root: &Root, variables: &[&Path]) -> Result<()> {
+        let file = facts_file(&self.name);
+        if !file.exists() {
+            return Ok(());
+        }
+        let mut failures = Vec::new();
+        let mut count = 0;
+        for section in facts::sections(&std::fs::read_to_string(&file)?)? {
+            let shown = match &section.variables {
+                None => root.state()?,
+                Some(values) => {
+                    let over = root.folder().join("facts.tfvars.json");
+                    std::fs::write(&over, values.to_string())?;
+                    let variables: Vec<&Path> =
+                        variables.iter().copied().chain([over.as_path()]).collect();
+                    root.planned(&variables)?
+                }
+            };
+            failures.extend(section.failures(&World::of(&shown)?));
+            count += section.len();
+        }
+        ensure!(failures.is_empty(), "{}:\n{}", file.display(), failures.join("\n"));
+        crate::say(&format!("{self}: {count} facts hold"));
+        Ok(())
     }
 
     /// CP-52, where it applies.

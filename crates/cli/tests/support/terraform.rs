@@ -149,8 +149,7 @@ impl Root {
 
     /// What a plan with these variables wants; the plan can then be applied.
     pub(crate) fn plan(&self, variables: &[&Path]) -> Result<Vec<Change>> {
-        self.must_with(&["plan", "-out=plan", "-parallelism=40"], variables)?;
-        let plan: Value = serde_json::from_str(&self.must(&["show", "-json", "plan"])?)?;
+        let plan = self.planned(variables)?;
         let changes = plan["resource_changes"].as_array().into_iter().flatten();
         Ok(changes.filter(|c| c["mode"] == "managed").map(change).collect())
     }
@@ -170,9 +169,20 @@ impl Root {
         Ok(())
     }
 
+    /// The state with all its modules.
+    pub(crate) fn state(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.must(&["show", "-json"])?)?)
+    }
+
+    /// The whole plan with these variables.
+    pub(crate) fn planned(&self, variables: &[&Path]) -> Result<Value> {
+        self.must_with(&["plan", "-out=plan", "-parallelism=40"], variables)?;
+        Ok(serde_json::from_str(&self.must(&["show", "-json", "plan"])?)?)
+    }
+
     /// Address and attributes of every resource of the state.
     pub(crate) fn resources(&self) -> Result<Vec<(String, Value)>> {
-        let state: Value = serde_json::from_str(&self.must(&["show", "-json"])?)?;
+        let state = self.state()?;
         let resources = state["values"]["root_module"]["resources"].as_array();
         let managed = resources.into_iter().flatten().filter(|r| r["mode"] == "managed");
         Ok(managed
