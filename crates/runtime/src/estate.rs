@@ -27,6 +27,9 @@ use crate::sandbox::{BackendKind, Sandbox};
 /// single task could end the machine.
 const PIDS: u64 = 4096;
 
+/// Storage of a task that says nothing of it (ECS-TD-5).
+const UNSAID_STORAGE_GIB: u32 = 20;
+
 /// Blobs of a push that has not named its manifest yet are kept so long.
 const UNFINISHED_PUSH: Duration = Duration::from_secs(24 * 3600);
 
@@ -357,6 +360,9 @@ impl Estate {
             tmpfs: Vec::new(),
             shm_mib: None,
             binds: Vec::new(),
+            // A file system of its own costs time; who asks for nothing gets the disk's.
+            storage_mib: (task.ephemeral_storage_gib > UNSAID_STORAGE_GIB)
+                .then(|| u64::from(task.ephemeral_storage_gib) << 10),
         }
     }
 

@@ -4,6 +4,7 @@
 //! `<home>/tasks/<task id>/<container>/` holds `spec.json` (what to run), `shim.pid` and `pid`
 //! (process ids with start times), `health`, `failed` or `exit` (how it went), `stopping` (it was
 //! asked to stop, so its restart policy is off), `output.log`, and `work`, its working directory.
+//! Everything else in `<home>/tasks/<task id>/` is files.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -188,6 +189,11 @@ impl ContainerDir {
     /// Where the root of a sandboxed container is mounted, seen by its shim only.
     pub(crate) fn root(&self) -> PathBuf {
         self.0.join("root")
+    }
+
+    /// Where the task's own file system is mounted, if it has one; seen by its shim only.
+    pub(crate) fn storage(&self) -> PathBuf {
+        self.0.join("storage")
     }
 
     /// What was asked for and could not be had; written by the shim, one sentence each.

@@ -71,31 +71,40 @@ fn unescape(text: &str) -> String {
     plain
 }
 
-/// Makes `dir/root` the root file system of these layers, lowest first. What the container wrote in
-/// an earlier run is still there.
+/// Makes `dir/root` the root file system of these layers, lowest first. What is written goes to the
+/// directory `writable`, which may be `dir` itself; what was written in an earlier run is there.
 ///
 /// # Errors
 /// A layer that cannot be read, or a full disk.
-pub(crate) fn prepare(layers: &[PathBuf], dir: &Path) -> io::Result<Made> {
+pub(crate) fn prepare(layers: &[PathBuf], dir: &Path, writable: &Path) -> io::Result<Made> {
     if layers.is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the image has no layers"));
     }
     let root = dir.join("root");
     fs::create_dir_all(&root)?;
-    if dir.join(COPIED).exists() {
+    let copy = writable.join("root");
+    let show = || -> io::Result<()> {
+        if copy != root {
+            rustix::mount::mount_bind(&copy, &root)?;
+        }
+        Ok(())
+    };
+    if writable.join(COPIED).exists() {
+        show()?;
         return Ok(Made::Copy("copied before".to_owned()));
     }
-    match overlay(layers, dir, &root) {
+    match overlay(layers, writable, &root) {
         Ok(()) => Ok(Made::Overlay),
         Err(refusal) if refusal.kind() == io::ErrorKind::NotFound => Err(refusal),
         Err(refusal) => {
             // What an interrupted copy left would be taken for the image's.
-            fs::remove_dir_all(&root)?;
-            fs::create_dir_all(&root)?;
+            remove(&copy)?;
+            fs::create_dir_all(&copy)?;
             for layer in layers {
-                copy_tree(layer, &root)?;
+                copy_tree(layer, &copy)?;
             }
-            fs::write(dir.join(COPIED), b"")?;
+            fs::write(writable.join(COPIED), b"")?;
+            show()?;
             Ok(Made::Copy(refusal.to_string()))
         }
     }
@@ -289,6 +298,37 @@ mod tests {
 55 30 0:4 net:[4026532281] /home/a\\040b/net rw shared:1 - nsfs nsfs rw
 ";
         assert_eq!(pins(table), [PathBuf::from("/home/a b/net")]);
+    }
+
+    /// Where layers cannot be mounted, what is written goes to the same place as where they can.
+    #[test]
+    #[cfg_attr(not(feature = "root-tests"), ignore = "needs root: --features root-tests")]
+    fn a_copy_is_made_where_it_is_written_to() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let at = |path: &str| temporary.path().join(path);
+        for dir in ["layer", "app", "writable"] {
+            fs::create_dir_all(at(dir)).expect("made");
+        }
+        fs::write(at("layer/file"), "text").expect("written");
+        // A file where overlayfs wants a directory.
+        fs::write(at("writable/overlay"), "").expect("written");
+        let prepared = std::thread::scope(|scope| {
+            let (layers, dir, writable) = ([at("layer")], at("app"), at("writable"));
+            // The mount is this thread's and goes with it.
+            let thread = scope.spawn(move || {
+                own_mount_namespace(None).expect("this test needs root, for a mount");
+                for _ in 0..2 {
+                    let made = prepare(&layers, &dir, &writable).expect("prepared");
+                    assert!(matches!(made, Made::Copy(_)), "{made:?}");
+                    fs::write(dir.join("root/new"), "new").expect("written");
+                }
+                fs::read_to_string(dir.join("root/file"))
+            });
+            thread.join().expect("no panic")
+        });
+        assert_eq!(prepared.expect("the image's"), "text");
+        assert_eq!(fs::read_to_string(at("writable/root/new")).expect("written"), "new");
+        assert_eq!(fs::read_dir(at("app/root")).expect("there").count(), 0, "seen there only");
     }
 
     #[test]

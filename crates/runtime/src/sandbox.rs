@@ -58,6 +58,10 @@ pub(crate) struct Sandbox {
     /// Directories shared by the task's containers.
     #[serde(default)]
     pub(crate) binds: Vec<Bind>,
+    /// How much the task's containers may write in all. The same in every container of it; absent
+    /// is as much as the disk holds.
+    #[serde(default)]
+    pub(crate) storage_mib: Option<u64>,
 }
 
 /// Who makes the container.

@@ -9,6 +9,7 @@ use neargate_core::id::TaskId;
 
 use crate::cgroup::{Hierarchies, Usage as Counted};
 use crate::layout::{Layout, is_container_name};
+use crate::storage;
 
 /// Clock ticks per second in /proc: the kernel's ABI, whatever it counts with inside.
 const NS_PER_TICK: u64 = 10_000_000;
@@ -116,7 +117,17 @@ impl Meter {
     /// nothing there, or so many files that counting them would take long.
     #[must_use]
     pub fn storage_bytes(&self, task: TaskId) -> Option<u64> {
-        disk_usage(self.layout.task(task))
+        let directory = self.layout.task(task);
+        let image = storage::image(&directory);
+        let Ok(metadata) = fs::metadata(&image) else { return disk_usage(directory, None) };
+        // The task's own file system knows what is on it, and only its containers see that.
+        let pids = self.layout.containers_of(task).into_iter().filter_map(|name| {
+            let process = self.layout.container(task, &name).read_process()?;
+            process.is_alive().then(|| process.pid.as_raw_pid())
+        });
+        let written = pids.filter_map(storage::used_by).next();
+        let written = written.unwrap_or(metadata.blocks() * BLOCK_BYTES);
+        Some(disk_usage(directory, Some(&image))? + written)
     }
 }
 
@@ -230,8 +241,8 @@ fn interfaces(text: &str) -> Vec<Interface> {
     text.lines().filter_map(interface).filter(|interface| interface.name != "lo").collect()
 }
 
-/// Bytes on disk below a directory, which is not left by links.
-fn disk_usage(directory: PathBuf) -> Option<u64> {
+/// Bytes on disk below a directory, which is not left by links, without one file.
+fn disk_usage(directory: PathBuf, without: Option<&Path>) -> Option<u64> {
     let mut bytes = 0;
     let mut seen = 0;
     let mut waiting = vec![directory];
@@ -248,6 +259,9 @@ fn disk_usage(directory: PathBuf) -> Option<u64> {
                 return None;
             }
             let Ok(metadata) = entry.metadata() else { continue };
+            if without.is_some_and(|file| *file == entry.path()) {
+                continue;
+            }
             bytes += metadata.blocks() * BLOCK_BYTES;
             if metadata.is_dir() {
                 waiting.push(entry.path());
@@ -317,8 +331,11 @@ mod tests {
         fs::create_dir(dir.path().join("deep")).expect("made");
         fs::write(dir.path().join("deep/file"), vec![1; 100_000]).expect("written");
         std::os::unix::fs::symlink("/usr", dir.path().join("link")).expect("linked");
-        let used = disk_usage(dir.path().to_owned()).expect("counted");
+        let used = disk_usage(dir.path().to_owned(), None).expect("counted");
         assert!((100_000..200_000).contains(&used), "{used}");
-        assert_eq!(disk_usage(dir.path().join("none")), None);
+        let file = dir.path().join("deep/file");
+        let others = disk_usage(dir.path().to_owned(), Some(&file)).expect("counted");
+        assert!(used - others >= 100_000, "{used} and {others} without it");
+        assert_eq!(disk_usage(dir.path().join("none"), None), None);
     }
 }

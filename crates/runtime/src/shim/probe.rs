@@ -17,6 +17,7 @@ use super::{own_program, runc};
 use crate::cgroup::{Hierarchies, Limits};
 use crate::rootfs;
 use crate::seccomp;
+use crate::storage;
 
 /// How long a container that does nothing may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,7 +41,7 @@ pub struct Capabilities {
     pub seccomp: Works,
     /// User namespaces can be made, which containers without root need.
     pub user_namespaces: Works,
-    /// Writes beyond `ephemeralStorage` are refused.
+    /// Writes beyond the `ephemeralStorage` that a task says are refused.
     pub storage_limit: Works,
     /// Most open files a container can be given.
     pub nofile_ceiling: u64,
@@ -104,10 +105,7 @@ fn probe(place: &Path) -> Capabilities {
         pids_limit: pids.into(),
         seccomp: seccomp.into(),
         user_namespaces: Ok(()).into(),
-        storage_limit: Err("ephemeralStorage is not enforced, on no file system: a container may \
-                            fill the disk that the home directory is on"
-            .to_owned())
-        .into(),
+        storage_limit: try_storage(&place.join("storage")).into(),
         nofile_ceiling: nofile.maximum.unwrap_or(u64::MAX),
     }
 }
@@ -189,7 +187,7 @@ fn try_overlay(dir: &Path) -> Outcome {
     rootfs::own_mount_namespace(None)
         .map_err(|error| format!("mount namespaces cannot be made: {error}"))?;
     let layer = dir.join("layer");
-    let made = fs::create_dir_all(&layer).and_then(|()| rootfs::prepare(&[layer], dir));
+    let made = fs::create_dir_all(&layer).and_then(|()| rootfs::prepare(&[layer], dir, dir));
     let outcome = match made {
         Ok(rootfs::Made::Overlay) => Ok(()),
         Ok(rootfs::Made::Copy(reason)) => {
@@ -200,4 +198,22 @@ fn try_overlay(dir: &Path) -> Outcome {
     let _not_mounted =
         rustix::mount::unmount(dir.join("root"), rustix::mount::UnmountFlags::DETACH);
     outcome
+}
+
+/// A file system of a task's own, as small as ext4 can be.
+fn try_storage(dir: &Path) -> Outcome {
+    let mut outcome = rootfs::own_mount_namespace(None)
+        .map_err(|error| format!("mount namespaces cannot be made: {error}"));
+    if outcome.is_ok() {
+        let point = dir.join("mounted");
+        let mounted = fs::create_dir_all(dir).and_then(|()| storage::mount(dir, 4, &point));
+        outcome = mounted.unwrap_or_else(|error| Err(error.to_string()));
+        let _not_mounted = rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH);
+    }
+    outcome.map_err(|reason| {
+        format!(
+            "ephemeralStorage is not enforced, a container may fill the disk that the home \
+             directory is on: {reason}"
+        )
+    })
 }

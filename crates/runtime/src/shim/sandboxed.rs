@@ -21,6 +21,7 @@ use crate::process::Identity;
 use crate::rootfs;
 use crate::sandbox::{self, BackendKind, Sandbox};
 use crate::seccomp;
+use crate::storage;
 use crate::users::{self, User};
 
 /// A container of the `container` driver.
@@ -83,12 +84,29 @@ impl<'a> Sandboxed<'a> {
         if self.mounted {
             return Ok(());
         }
-        if let rootfs::Made::Copy(reason) = rootfs::prepare(&self.sandbox.layers, self.dir.path())?
-        {
+        let dir = self.dir.path();
+        let writable = self.writable()?;
+        if let rootfs::Made::Copy(reason) = rootfs::prepare(&self.sandbox.layers, dir, &writable)? {
             self.warnings.push(format!("the image was copied, not mounted: {reason}"));
         }
         self.mounted = true;
         Ok(())
+    }
+
+    /// Where what the container writes is kept: with a limit, on the task's own file system.
+    fn writable(&mut self) -> io::Result<PathBuf> {
+        let dir = self.dir.path();
+        let (Some(size_mib), Some(task)) = (self.sandbox.storage_mib, dir.parent()) else {
+            return Ok(dir.to_owned());
+        };
+        let point = self.dir.storage();
+        if let Err(reason) = storage::mount(task, size_mib, &point)? {
+            self.warnings.push(format!("ephemeralStorage is not enforced: {reason}"));
+            return Ok(dir.to_owned());
+        }
+        let own = point.join(&self.spec.container);
+        fs::create_dir_all(&own)?;
+        Ok(own)
     }
 
     /// The user as the image knows it now.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::rig::{Rig, wait_until};
 
 /// Everything of a home's tasks that can be found on this machine, one line each: processes,
-/// mounts, pinned namespaces, network interfaces, control groups, files.
+/// mounts, pinned namespaces, network interfaces, control groups, loop devices, files.
 pub(crate) fn traces(rig: &Rig) -> BTreeSet<String> {
     let home = rig.home();
     let metadata = fs::metadata(home).expect("the home is there");
@@ -29,6 +29,7 @@ pub(crate) fn traces(rig: &Rig) -> BTreeSet<String> {
         }
     }
     directories(Path::new("/sys/fs/cgroup"), &group, false, &mut found);
+    found.extend(loop_devices(home).into_iter().map(|file| format!("loop device of {file}")));
     files(home, home, &mut found);
     found
 }
@@ -56,6 +57,17 @@ pub(crate) fn assert_reaped(pids: &[i32]) {
             !Path::new(&format!("/proc/{pid}")).exists()
         });
     }
+}
+
+/// Files of the home that are behind loop devices.
+pub(crate) fn loop_devices(home: &Path) -> Vec<String> {
+    let place = home.display().to_string();
+    fs::read_dir("/sys/block")
+        .expect("/sys")
+        .flatten()
+        .filter_map(|entry| fs::read_to_string(entry.path().join("loop/backing_file")).ok())
+        .filter(|file| file.contains(&place))
+        .collect()
 }
 
 fn processes(home: &Path, group: &str, found: &mut BTreeSet<String>) {

@@ -1,7 +1,7 @@
 //! The same demands on every driver: plain processes, containers of our own making, containers by
 //! runc. Real shims, real processes, a home and a network of its own for each test.
 //!
-//! Needs root, and Debian's `busybox-static` and `runc`; so it is built with the feature
+//! Needs root, loop devices, and Debian's `busybox-static`, `runc` and `e2fsprogs`; so it is built with the feature
 //! `root-tests` only. A privilege that is missing then is a failure that names it.
 
 mod leaks;
@@ -11,3 +11,4 @@ mod promises;
 mod re_adoption;
 mod rig;
 mod settings;
+mod storage;

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use neargate_logs::{GetEvents, LogStore};
@@ -53,7 +53,8 @@ pub(crate) use on_both;
 
 /// A container's description and, once started, the container.
 pub(crate) struct Container {
-    home: tempfile::TempDir,
+    home: Arc<tempfile::TempDir>,
+    name: &'static str,
     /// Unique on this machine, also among control groups.
     platform: String,
     pub(crate) spec: Value,
@@ -72,7 +73,7 @@ impl Container {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let platform = format!("/neargate/test-{}-{number}", std::process::id());
-        let home = tempfile::tempdir().expect("a directory");
+        let home = Arc::new(tempfile::tempdir().expect("a directory"));
         let layer = home.path().join("layer");
         make_layer(&layer);
         let backend = match backend {
@@ -90,7 +91,18 @@ impl Container {
             },
         });
         std::fs::create_dir_all(home.path().join("task/app/work")).expect("made");
-        Self { home, platform, spec, secrets: BTreeMap::new(), shims: Vec::new() }
+        let (name, secrets, shims) = ("app", BTreeMap::new(), Vec::new());
+        Self { home, name, platform, spec, secrets, shims }
+    }
+
+    /// One more of the same task, which runs this script.
+    pub(crate) fn beside(&self, name: &'static str, script: &str) -> Self {
+        let (home, platform, mut spec) =
+            (Arc::clone(&self.home), self.platform.clone(), self.spec.clone());
+        spec["container"] = json!(name);
+        spec["argv"] = json!(["/bin/sh", "-c", script]);
+        std::fs::create_dir_all(home.path().join("task").join(name).join("work")).expect("made");
+        Self { home, name, platform, spec, secrets: BTreeMap::new(), shims: Vec::new() }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Value)) -> Self {
@@ -142,7 +154,20 @@ impl Container {
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
-        self.home.path().join("task/app")
+        self.home.path().join("task").join(self.name)
+    }
+
+    /// Loop devices with a file of its home behind them.
+    pub(crate) fn loop_devices(&self) -> Vec<String> {
+        let place = self.home.path().display().to_string();
+        std::fs::read_dir("/sys/block")
+            .expect("/sys")
+            .flatten()
+            .filter_map(|entry| {
+                std::fs::read_to_string(entry.path().join("loop/backing_file")).ok()
+            })
+            .filter(|file| file.contains(&place))
+            .collect()
     }
 
     pub(crate) fn layer(&self) -> PathBuf {
@@ -339,6 +364,7 @@ impl Container {
         let mounts: Vec<&str> = mounts.lines().filter(|line| line.contains(&place)).collect();
         assert_eq!(mounts, Vec::<&str>::new(), "mounts are left");
         wait_until("its processes are gone", || processes_mentioning(&place).is_empty());
+        wait_until("its loop devices are gone", || self.loop_devices().is_empty());
         for state in ["state", "bundle", "runc"] {
             assert!(!self.dir().join(state).exists(), "{state} is left");
         }
