@@ -120,9 +120,8 @@ fn is_of_facts(path: &Path) -> bool {
 fn named_by_facts(text: &str) -> Vec<(Id, Option<String>)> {
     let is_heading = |line: &&str| !line.starts_with([' ', '#']) && !line.starts_with("with ");
     let headings = text.lines().filter(is_heading).filter_map(|line| line.split_once(": "));
-    let named = headings.flat_map(|(before, asked)| {
-        ids(before).into_iter().map(|id| (id, Some(asked.to_owned())))
-    });
+    let named = headings
+        .flat_map(|(before, asked)| ids(before).into_iter().map(|id| (id, Some(asked.to_owned()))));
     named.collect()
 }
 
