@@ -1,7 +1,8 @@
 //! The page of requirements: for every requirement of the five systems the tests that name it.
 //!
 //! A test names a requirement in its comment, its body or the comment of its file (`BX-24`,
-//! `CP-14 to CP-22`). Facts about AWS have longer ids (`ECS-CP-1`) and do not count.
+//! `CP-14 to CP-22`). Facts about AWS have longer ids (`ECS-CP-1`) and do not count. In a file of facts
+//! about what Terraform made (`facts/*.txt`), the line above the facts names what they show.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -36,7 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut shown: BTreeMap<Id, BTreeSet<String>> = BTreeMap::new();
     for file in tests(Path::new("crates"))? {
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        for (id, by) in named(&text) {
+        let named = match is_of_facts(&file) {
+            true => named_by_facts(&text),
+            false => named(&text),
+        };
+        for (id, by) in named {
             let path = file.display();
             let by = by.map_or_else(|| format!("`{path}`"), |name| format!("`{path}` {name}"));
             shown.entry(id).or_default().insert(by);
@@ -69,7 +74,7 @@ fn tests(below: &Path) -> Result<Vec<PathBuf>> {
                 if text.contains("#[test]") || in_tests {
                     files.push(path);
                 }
-            } else if is("tf") && in_tests {
+            } else if is("tf") && in_tests || is_of_facts(&path) {
                 files.push(path);
             }
         }
@@ -103,6 +108,21 @@ fn named(text: &str) -> Vec<(Id, Option<String>)> {
         named.extend(ids.into_iter().map(|id| (id, by.clone())));
     }
     named
+}
+
+/// Whether a file holds facts about what Terraform made.
+fn is_of_facts(path: &Path) -> bool {
+    let folder = path.parent().and_then(Path::file_name);
+    folder.is_some_and(|folder| folder == "facts") && path.extension().is_some_and(|e| e == "txt")
+}
+
+/// Every requirement above facts, with what the line says it asks for.
+fn named_by_facts(text: &str) -> Vec<(Id, Option<String>)> {
+    let is_heading = |line: &&str| !line.starts_with([' ', '#']) && !line.starts_with("with ");
+    let headings = text.lines().filter(is_heading).filter_map(|line| line.split_once(": "));
+    let named = headings
+        .flat_map(|(before, asked)| ids(before).into_iter().map(|id| (id, Some(asked.to_owned()))));
+    named.collect()
 }
 
 /// The name of the function that a line begins.
@@ -185,6 +205,19 @@ mod tests {
             [id("CP", 14), id("CP", 15), id("CP", 16), id("BX", 2)]
         );
         assert_eq!(ids("ECS-CP-1, XBX-3, CP-0, CP-103, CP-"), []);
+    }
+
+    #[test]
+    fn facts_are_named_by_the_line_above_them() {
+        let text = "# BX-1: no\nBX-2, BX-4 to BX-5: groups: two\n  1 aws_lb | name = BX-3: x\n\
+                    with {\"a\": \"BX-6: b\"}\n";
+        let by = || Some("groups: two".to_owned());
+        assert_eq!(
+            named_by_facts(text),
+            [(id("BX", 2), by()), (id("BX", 4), by()), (id("BX", 5), by())]
+        );
+        assert!(is_of_facts(Path::new("tests/roots/facts/a.txt")));
+        assert!(!is_of_facts(Path::new("tests/roots/facts.txt")));
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl Case {
         Ok(())
     }
 
-    /// From an empty endpoint to an empty endpoint; what the platform was in between.
+    /// From an empty endpoint to an empty endpoint; what the platform was in between. MT-41: all of it
+    /// comes from code; CP-102: a second plan wants nothing; CP-65: a destroy leaves nothing.
     fn run_on(&self, endpoint: &Endpoint) -> Result<Inventory> {
         endpoint.must(&["images", &self.folder().to_string_lossy()])?;
         let before = endpoint.inventory()?;
