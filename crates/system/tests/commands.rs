@@ -209,11 +209,11 @@ fn subnets_have_the_described_ranges_and_ways_out() {
 fn the_default_group_is_shut_where_nothing_uses_it() {
     let default_group = |system: &System| {
         let commands = system.commands(&all(system), &free_ports());
-        let groups = commands.into_iter().filter_map(|command| match command {
+        let mut groups = commands.into_iter().filter_map(|command| match command {
             Command::PutSecurityGroup(group) if group.name.ends_with("-default") => Some(group),
             _ => None,
         });
-        groups.last().expect("a default group")
+        groups.next_back().expect("a default group")
     };
     let file =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems/microservices/neargate.yaml");
