@@ -74,7 +74,7 @@ fn tests(below: &Path) -> Result<Vec<PathBuf>> {
                 if text.contains("#[test]") || in_tests {
                     files.push(path);
                 }
-            } else if is("tf") && in_tests || is_of_facts(&path) {
+            } else if (is("tf") || is("txt")) && in_tests {
                 files.push(path);
             }
         }

@@ -1,7 +1,7 @@
 //! The systems' runbooks, by the aws CLI: what people type in AWS runs as it stands against a
 //! platform that `neargate up` made, with nothing but the endpoint's address given.
 //!
-//! `runbook.txt` is a transcript: a line that begins with `$ ` is a command, those after it are what
+//! `<system>.txt` is a transcript: a line that begins with `$ ` is a command, those after it are what
 //! it prints, `*` standing for any characters. Without such lines, only its success counts. Needs
 //! the aws CLI, version 2 (or `NEARGATE_AWS`, its path), skopeo and curl, so it is built with the
 //! feature `client-tests` only.
@@ -20,14 +20,14 @@ struct Platform {
 }
 
 impl Platform {
-    fn up(system: &str) -> Platform {
+    fn up(system: &str, environment: &[&str]) -> Platform {
         let home = tempfile::Builder::new().prefix("neargate-runbook").tempdir().expect("a home");
         let platform = Platform { home };
         let system = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems").join(system);
         let system = system.to_str().expect("UTF-8");
         let options = ["--detach", "--ephemeral-ports", "--port", "0", "--pace", "20"];
-        let up =
-            platform.neargate(&[&["up", system, "--driver", "process"], &options[..]].concat());
+        let up = [&["up", system, "--driver", "process"], &options[..], environment].concat();
+        let up = platform.neargate(&up);
         assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
         platform
     }
@@ -74,11 +74,38 @@ fn fits(expected: &str, line: &str) -> bool {
 }
 
 #[test]
-fn the_runbook_runs_as_it_stands() {
-    let platform = Platform::up("customer-order-portal");
+fn modular_template() {
+    runs_as_it_stands("modular-template", "us-east-1", &[]);
+}
+
+#[test]
+fn backend_booking() {
+    runs_as_it_stands("backend-booking", "eu-west-2", &[]);
+}
+
+#[test]
+fn microservices() {
+    runs_as_it_stands("microservices", "us-west-2", &[]);
+}
+
+#[test]
+fn customer_order_portal() {
+    runs_as_it_stands("customer-order-portal", "us-west-2", &[]);
+}
+
+#[test]
+fn broxiva() {
+    runs_as_it_stands("broxiva", "us-east-1", &["--env", "prod"]);
+}
+
+/// Types a system's transcript, line by line, and says which lines answered otherwise.
+fn runs_as_it_stands(system: &str, region: &str, environment: &[&str]) {
+    let platform = Platform::up(system, environment);
     let status = platform.json(&["status", "--json"]);
     let url = status["engine"]["endpoint"].as_str().expect("an endpoint").to_owned();
-    let portal = platform.json(&["ps", "--json"])["loadBalancers"][0]["url"].clone();
+    let load_balancer = platform.json(&["ps", "--json"])["loadBalancers"][0]["url"].clone();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runbook");
+    let transcript = std::fs::read_to_string(folder.join(format!("{system}.txt"))).expect(system);
     let aws = aws();
     let scratch = tempfile::tempdir().expect("a directory");
     // Releases of version 2 before AWS_ENDPOINT_URL was known take the option only.
@@ -99,15 +126,15 @@ fn the_runbook_runs_as_it_stands() {
             .env("PATH", &path)
             .env("HOME", scratch.path())
             .stdin(Stdio::null());
-        bash.env("AWS_ENDPOINT_URL", &url).env("AWS_REGION", "us-west-2");
+        bash.env("AWS_ENDPOINT_URL", &url).env("AWS_REGION", region);
         bash.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x").env("AWS_PAGER", "");
         bash.env("REGISTRY", url.trim_start_matches("http://"));
-        bash.env("SCRIPTS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbook"));
-        bash.env("PORTAL", portal.as_str().unwrap_or_default());
+        bash.env("SCRIPTS", &folder);
+        bash.env("LOAD_BALANCER", load_balancer.as_str().unwrap_or_default());
         bash.args(["-euo", "pipefail", "-c", line]).output().expect("bash runs")
     };
     let mut problems = Vec::new();
-    for entry in include_str!("runbook.txt").split("\n$ ").skip(1) {
+    for entry in transcript.split("\n$ ").skip(1) {
         let mut lines = entry.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let command = lines.next().expect("a command");
         let expected: Vec<&str> = lines.collect();
