@@ -415,7 +415,8 @@ fn up_sends_one_request_and_prints_services_once_steady() {
         commands.iter().filter_map(|c| c.as_object()?.keys().next()).collect();
     assert_eq!(kinds.iter().filter(|k| **k == "PutService").count(), 1, "{kinds:?}");
     let subnet = commands.iter().find(|c| c["PutSubnet"].is_object()).expect("subnet");
-    assert!(subnet["PutSubnet"]["base"].as_str().expect("base").starts_with("127.77."));
+    // As described, on every driver: where tasks listen on this machine is the core's business.
+    assert_eq!(subnet["PutSubnet"]["base"], "10.0.1.0");
     let listener = commands.iter().find(|c| c["PutListener"].is_object()).expect("listener");
     assert_eq!(listener["PutListener"]["host_port"], 0);
 }
