@@ -317,15 +317,7 @@ fn fill_variables(
 
 /// Whether `${name}` stands in the text.
 fn mentions(text: &str, name: &str) -> bool {
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let (before, after) = (&rest[..start], &rest[start + 2..]);
-        if !before.ends_with('$') && after.split_once('}').is_some_and(|(found, _)| found == name) {
-            return true;
-        }
-        rest = after;
-    }
-    false
+    pieces(text).iter().any(|piece| matches!(*piece, Piece::Name(found) if found == name))
 }
 
 fn fill_keys(
@@ -348,6 +340,39 @@ fn fill_keys(
     }
 }
 
+/// A part of a text that may hold variables.
+pub(crate) enum Piece<'t> {
+    /// As it stands; `$${` is a plain `${` already.
+    Plain(&'t str),
+    /// The name in `${name}`.
+    Name(&'t str),
+    /// `${` without its end.
+    Unclosed,
+}
+
+/// The parts of a text, in order.
+pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, after) = (&rest[..start], &rest[start + 2..]);
+        if let Some(plain) = before.strip_suffix('$') {
+            pieces.extend([Piece::Plain(plain), Piece::Plain("${")]);
+            rest = after;
+            continue;
+        }
+        pieces.push(Piece::Plain(before));
+        let Some((name, behind)) = after.split_once('}') else {
+            pieces.push(Piece::Unclosed);
+            return pieces;
+        };
+        pieces.push(Piece::Name(name));
+        rest = behind;
+    }
+    pieces.push(Piece::Plain(rest));
+    pieces
+}
+
 /// Replaces `${name}`, and `$${` by `${`.
 fn fill(
     text: &str,
@@ -355,20 +380,17 @@ fn fill(
     left: &mut usize,
 ) -> Result<String, (String, Option<String>)> {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let (before, after) = rest.split_at(start);
-        let after = &after[2..];
-        if let Some(plain) = before.strip_suffix('$') {
-            out.push_str(plain);
-            out.push_str("${");
-            rest = after;
-            continue;
-        }
-        out.push_str(before);
-        let Some((name, behind)) = after.split_once('}') else {
-            let hint = "write `$${` for a plain `${`".to_owned();
-            return Err(("`${` is never closed; expected `${name}`".to_owned(), Some(hint)));
+    for piece in pieces(text) {
+        let name = match piece {
+            Piece::Plain(plain) => {
+                out.push_str(plain);
+                continue;
+            }
+            Piece::Name(name) => name,
+            Piece::Unclosed => {
+                let hint = "write `$${` for a plain `${`".to_owned();
+                return Err(("`${` is never closed; expected `${name}`".to_owned(), Some(hint)));
+            }
         };
         let Some(value) = names.get(name) else {
             let known = || names.keys().map(String::as_str);
@@ -388,9 +410,7 @@ fn fill(
         if *left == 0 {
             return Err(("variables blow the description up beyond all use".to_owned(), None));
         }
-        rest = behind;
     }
-    out.push_str(rest);
     Ok(out)
 }
 
@@ -408,6 +428,7 @@ mod tests {
         assert_eq!(filled("/${environment}/x-${environment}").as_deref(), Ok("/dev/x-dev"));
         assert!(mentions("a${b}${c}", "c") && !mentions("$${c} ${cc} ${c", "c"));
         assert_eq!(filled("$HOME $${HOME} $").as_deref(), Ok("$HOME ${HOME} $"));
+        assert_eq!(filled("$${a}$$${${environment}").as_deref(), Ok("${a}$${dev"));
         assert!(filled("${env}").is_err_and(|m| m.contains("no variable `env`")));
         assert!(filled("${environment").is_err_and(|m| m.contains("never closed")));
     }

@@ -60,12 +60,17 @@ pub fn load_text(name: &Path, text: &str) -> Result<System, Diagnostics> {
 }
 
 fn from_source(source: &read::Source) -> Result<System, Diagnostics> {
+    checked(source).map(|(_, system)| system)
+}
+
+/// The tree, and the system it describes.
+fn checked(source: &read::Source) -> Result<(node::Node, System), Diagnostics> {
     let root = read::parse(source)?;
     let mut problems = diagnostics::Problems::default();
     let readable = structure::check(&root, &mut problems);
     let system = if readable { resolve::system(&root, source, &mut problems) } else { None };
     match system {
-        Some(system) if problems.is_empty() => Ok(system),
+        Some(system) if problems.is_empty() => Ok((root, system)),
         _ => Err(problems.finish(&source.file)),
     }
 }

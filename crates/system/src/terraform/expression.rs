@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hcl::{Attribute, Expr, escaped, snake};
 use super::{Refusal, Written, at};
+use crate::layers::{Piece, pieces};
 use crate::node::{Node, Position, Value};
 use crate::read::Source;
 use crate::system::System;
@@ -46,7 +47,7 @@ pub(crate) enum Service<'s> {
 
 /// A description, and what is found out about it while it is written.
 pub(crate) struct Description<'a> {
-    source: &'a Source,
+    lines: Vec<&'a str>,
     pub(crate) root: &'a Node,
     pub(crate) system: &'a System,
     /// Name, and the description with the environment's part laid over it.
@@ -88,10 +89,7 @@ impl<'a> Description<'a> {
         let networks: BTreeSet<&str> =
             system.environments.iter().map(|e| e.network.name.as_str()).collect();
         let shared = system.environments.len() > 1 && networks.len() == 1;
-        let sets = |name: &str| {
-            // One environment alone is no reason to write a variable out.
-            overlays.iter().any(|own| at(own, &["variables", name]).is_some())
-        };
+        let sets = |name: &str| overlays.iter().any(|own| at(own, &["variables", name]).is_some());
         let names = environments.iter().flat_map(|(_, merged)| {
             at(merged, &["variables"]).map(Node::entries).unwrap_or_default()
         });
@@ -115,7 +113,7 @@ impl<'a> Description<'a> {
             inputs.insert(format!("variables.{IMAGE_TAG}"), "image_tag".to_owned());
         }
         let mut description = Description {
-            source,
+            lines: source.text.lines().collect(),
             root,
             system,
             environments,
@@ -169,9 +167,9 @@ impl<'a> Description<'a> {
 
     /// Comment lines of the description right above that place.
     pub(crate) fn comment(&self, position: Position) -> Vec<String> {
-        let lines: Vec<&str> = self.source.text.lines().collect();
         let above = usize::try_from(position.line).unwrap_or_default().saturating_sub(1);
-        let mut found: Vec<String> = lines
+        let mut found: Vec<String> = self
+            .lines
             .get(..above)
             .unwrap_or_default()
             .iter()
@@ -187,21 +185,14 @@ impl<'a> Description<'a> {
     /// Fills in what is the same everywhere; what is not stays as a marked name.
     pub(crate) fn canonical(&self, raw: &str, place: Place<'_>, at: Position) -> Written<String> {
         let mut out = String::with_capacity(raw.len());
-        let mut rest = raw;
-        while let Some(start) = rest.find("${") {
-            let (before, after) = (&rest[..start], &rest[start + 2..]);
-            if let Some(plain) = before.strip_suffix('$') {
-                out.push_str(plain);
-                out.push_str("${");
-                rest = after;
-                continue;
+        for piece in pieces(raw) {
+            match piece {
+                Piece::Plain(plain) => out.push_str(plain),
+                Piece::Name(name) => out.push_str(&self.filled(name, place, at)?),
+                // Refused when the description was loaded.
+                Piece::Unclosed => {}
             }
-            out.push_str(before);
-            let Some((name, behind)) = after.split_once('}') else { break };
-            out.push_str(&self.filled(name, place, at)?);
-            rest = behind;
         }
-        out.push_str(rest);
         Ok(out)
     }
 

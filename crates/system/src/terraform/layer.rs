@@ -223,8 +223,7 @@ impl Writer<'_> {
     fn each(&mut self, node: &Node, path: &[&str], known: &[(&str, &str)]) -> Written<()> {
         for entry in node.entries() {
             let Some((_, attribute)) = known.iter().find(|(name, _)| *name == entry.key) else {
-                let message = format!("`{}`: the modules do not have it", entry.key);
-                return Err(Refusal::new(entry.at, message));
+                return Err(lacking(entry, ""));
             };
             let mut path = path.to_vec();
             path.push(&entry.key);
@@ -292,9 +291,8 @@ impl Writer<'_> {
                     }
                     "pathPattern" => "path_patterns",
                     "hostHeader" => "host_headers",
-                    other => {
-                        let message = format!("`{other}` of a rule: the modules do not have it");
-                        return Err(Refusal::new(entry.at, message));
+                    _ => {
+                        return Err(lacking(entry, " of a rule"));
                     }
                 };
                 let texts = match &entry.value.value {
@@ -327,9 +325,8 @@ impl Writer<'_> {
                         ("scaleInCooldown", "scale_in_cooldown"),
                     ],
                 )?,
-                other => {
-                    let message = format!("`{other}`: the modules do not have it");
-                    return Err(Refusal::new(entry.at, message));
+                _ => {
+                    return Err(lacking(entry, ""));
                 }
             }
         }
@@ -382,10 +379,8 @@ impl Writer<'_> {
                         }
                     }
                 }
-                other => {
-                    let message =
-                        format!("`{other}` of a target group: the modules do not have it");
-                    return Err(Refusal::new(entry.at, message));
+                _ => {
+                    return Err(lacking(entry, " of a target group"));
                 }
             }
         }
@@ -403,6 +398,11 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// For a key that the modules have nothing for.
+fn lacking(entry: &Entry, of: &str) -> Refusal {
+    Refusal::new(entry.at, format!("`{}`{of}: the modules do not have it", entry.key))
 }
 
 /// What a service has that says nothing of the attribute.

@@ -46,8 +46,7 @@ impl Refusal {
 /// What is wrong with the description, or what of it the Terraform modules cannot say.
 pub fn terraform_root(path: &Path, only: Option<&str>) -> Result<Root, Diagnostics> {
     let source = read::source(path)?;
-    let system = crate::from_source(&source)?;
-    let root = read::parse(&source)?;
+    let (root, system) = crate::checked(&source)?;
     if let Some(name) = only
         && system.environment(name).is_none()
     {

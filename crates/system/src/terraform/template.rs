@@ -29,9 +29,11 @@ const ALWAYS: [(&str, &str); 13] = [
     ("terraform.tfvars.example", include_str!("root/terraform.tfvars.example")),
 ];
 
+/// The call of a module for all services of a kind: those with a port, and those without.
+const SERVICE: &str = include_str!("root/service.tf");
+
 /// What is there under a condition.
-const SOMETIMES: [(&str, &str, &str); 5] = [
-    ("workers", "workers.tf", include_str!("root/workers.tf")),
+const SOMETIMES: [(&str, &str, &str); 4] = [
     ("stores", "database.tf", include_str!("root/database.tf")),
     ("messaging", "messaging.tf", include_str!("root/messaging.tf")),
     ("cdn", "cdn.tf", include_str!("root/cdn.tf")),
@@ -70,6 +72,13 @@ pub(super) fn write(description: &Description<'_>, root: &mut Root) -> Written<(
             root.insert(name.to_owned(), fill(text, &filling));
         }
     }
+    let main = root.entry("main.tf".to_owned()).or_default();
+    main.push('\n');
+    main.push_str(&call(&mut filling, "services", "fargate-service", "web"));
+    if filling.holds.contains("workers") {
+        let workers = call(&mut filling, "workers", "ecs-worker", "workers");
+        root.insert("workers.tf".to_owned(), workers);
+    }
     for (name, _) in &description.environments {
         let text = if description.shared {
             format!(
@@ -83,6 +92,17 @@ pub(super) fn write(description: &Description<'_>, root: &mut Root) -> Written<(
         root.insert(format!("environments/{name}.tfvars"), text);
     }
     Ok(())
+}
+
+/// The module's call for the services that `local.<of>` holds.
+fn call(filling: &mut Filling, kind: &str, module: &str, of: &'static str) -> String {
+    for (name, text) in [("kind", kind), ("module", module), ("kind_of", of)] {
+        filling.put(name, text);
+    }
+    filling.when("web", of == "web");
+    let text = fill(SERVICE, filling);
+    filling.holds.remove("web");
+    text
 }
 
 /// What kind of platform it is.

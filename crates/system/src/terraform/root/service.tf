@@ -1,6 +1,6 @@
-module "workers" {
-  source   = "<<modules>>/ecs-worker"
-  for_each = local.workers
+module "<<kind>>" {
+  source   = "<<modules>>/<<module>>"
+  for_each = local.<<kind_of>>
 
   name           = each.value.name
   family         = each.value.family
@@ -14,6 +14,7 @@ module "workers" {
   cpu             = each.value.cpu
   memory          = each.value.memory
   ephemeral_storage_gib = each.value.ephemeral_storage_gib
+  port            = each.value.port #if web
   command         = each.value.command
   environment     = each.value.environment
   secrets         = each.value.secrets
@@ -50,23 +51,28 @@ module "workers" {
 
   subnet_ids         = [for key in each.value.subnets : module.networking.subnet_ids[key]]
   security_group_ids = [for key in each.value.security_groups : module.security_groups.ids[key]]
+  target_group       = each.value.target_group_name == null ? null : each.key #if web
+  target_group_arns  = module.alb.target_group_arns #if web
   namespace_id       = module.namespace.id #if namespace !shared
   namespace_id       = module.namespaces[each.value.environment_name].id #if namespace shared
   discovery_name     = each.value.discovery_name #if namespace
   discovery_ttl      = each.value.discovery_ttl #if namespace
+  discovery_srv      = each.value.discovery_srv #if namespace web
 
   scaling = each.value.min == null ? null : {
-    min                = each.value.min
-    max                = each.value.max
-    cpu                = each.value.scale_on_cpu
-    memory             = each.value.scale_on_memory
-    scale_out_cooldown = each.value.scale_out_cooldown
-    scale_in_cooldown  = each.value.scale_in_cooldown
+    min                 = each.value.min
+    max                 = each.value.max
+    cpu                 = each.value.scale_on_cpu
+    memory              = each.value.scale_on_memory
+    requests_per_target = each.value.scale_on_requests #if web
+    scale_out_cooldown  = each.value.scale_out_cooldown
+    scale_in_cooldown   = each.value.scale_in_cooldown
   }
-  custom_metric = each.value.custom_metric
-  alarms        = var.enable_alarms ? local.service_alarms : null
-  alarm_actions = concat([module.monitoring.topic_arn], var.alarm_actions) #if !shared
-  alarm_actions = concat([module.monitoring[each.value.environment_name].topic_arn], var.alarm_actions) #if shared
+  request_count_label = each.value.scale_on_requests == null ? null : "${module.alb.arn_suffix}/${module.alb.target_group_arn_suffixes[each.key]}" #if web
+  custom_metric       = each.value.custom_metric
+  alarms              = var.enable_alarms ? local.service_alarms : null
+  alarm_actions       = concat([module.monitoring.topic_arn], var.alarm_actions) #if !shared
+  alarm_actions       = concat([module.monitoring[each.value.environment_name].topic_arn], var.alarm_actions) #if shared
 
   tags = each.value.tags
 }
